@@ -1,0 +1,46 @@
+//! The HTTP API, a module a noun; each owns its `router`.
+
+mod body;
+mod health;
+mod origin;
+pub mod problem;
+mod projects;
+mod queue;
+mod triggers;
+
+use axum::Router;
+use axum::routing::any;
+use http::{Method, StatusCode, Uri};
+
+use crate::eventing::Eventing;
+use problem::Problem;
+
+pub use origin::refuse_foreign_origins;
+
+/// What every handler needs.
+#[derive(Clone)]
+pub struct ApiState {
+    pub eventing: Eventing,
+    /// Bytes.
+    pub body_limit: usize,
+}
+
+/// All routes of the API; what is under its paths and unknown is answered in its own form.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .merge(health::router())
+        .merge(projects::router())
+        .merge(queue::router())
+        .merge(triggers::router())
+        .route("/v1/{*rest}", any(unknown_path))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(state)
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("The API has no path {}.", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}.", uri.path()))
+}

@@ -1,0 +1,34 @@
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ApiState;
+use super::body::JsonBytes;
+use super::problem::Problem;
+use crate::model::Project;
+
+pub fn router() -> Router<ApiState> {
+    Router::new().route("/v1/config/projects", get(list)).route("/v1/config/projects/{project}", post(put))
+}
+
+async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
+    let projects: Vec<_> = state.eventing.projects().await?.iter().map(shown).collect();
+    Ok(Json(json!({ "result": projects })))
+}
+
+/// Creates a project, or gives an existing one another name for people.
+async fn put(State(state): State<ApiState>, Path(project): Path<String>, body: JsonBytes) -> Result<Json<Value>, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Option<String>,
+    }
+    let body: Body = body.parse()?;
+    let project = state.eventing.put_project(&project, body.name.as_deref()).await?;
+    Ok(Json(json!({ "result": shown(&project) })))
+}
+
+fn shown(project: &Project) -> Value {
+    json!({"id": project.name, "name": project.title})
+}

@@ -1,0 +1,184 @@
+//! One POST to a webhook, which may be slow, endless, broken or hostile.
+//!
+//! Guarantees: the trigger's timeout covers everything from the name lookup to the last byte read; no redirect is
+//! followed; no more than [`KEPT_BODY`] bytes of a response are ever held; the address connected to is one that the guard
+//! has checked. Whatever happens, the caller gets an [`Exchange`] and never an error.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use url::Url;
+
+use super::guard::{GuardedResolver, NetworkGuard, Refused, Unresolved};
+use super::retry::parse_retry_after;
+
+/// How much of a response body is kept, in bytes; what comes after is not read.
+pub const KEPT_BODY: usize = 64 * 1024;
+
+/// Connections that have not been used for this long are closed.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+/// What a webhook answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// JSON object, name → value; several of one name joined by `, ` (RFC 9110 section 5.3).
+    pub headers: String,
+    pub body: Vec<u8>,
+    /// The body went on after what was kept.
+    pub cut: bool,
+    pub retry_after: Option<Duration>,
+}
+
+/// One attempt's course.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub started_at: DateTime<Utc>,
+    pub duration: Duration,
+    /// Present as soon as the headers came, even where the body then broke.
+    pub answer: Option<Answer>,
+    /// Why the attempt failed, in plain words; `None`: it succeeded.
+    pub error: Option<String>,
+}
+
+/// The HTTP client of a node.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    guard: Arc<NetworkGuard>,
+}
+
+impl Client {
+    pub fn new(guard: Arc<NetworkGuard>) -> reqwest::Result<Self> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("mission-control/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy from the environment would resolve names behind the guard's back.
+            .no_proxy()
+            .dns_resolver(Arc::new(GuardedResolver(guard.clone())))
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self { http, guard })
+    }
+
+    /// POSTs a JSON body and waits for the whole exchange, at most for `timeout`.
+    pub async fn post(&self, url: &Url, headers: HeaderMap, body: Bytes, timeout: Duration) -> Exchange {
+        let started_at = Utc::now();
+        let clock = Instant::now();
+        let mut answer = None;
+        let outcome = tokio::time::timeout(timeout, self.exchange(url, headers, body, &mut answer)).await;
+        let duration = clock.elapsed();
+        let error = match outcome {
+            Ok(Ok(())) => answer.as_ref().and_then(refusal),
+            Ok(Err(message)) => Some(message),
+            Err(_) => Some(timed_out(timeout, answer.is_some())),
+        };
+        Exchange { started_at, duration, answer, error }
+    }
+
+    async fn exchange(&self, url: &Url, headers: HeaderMap, body: Bytes, answer: &mut Option<Answer>) -> Result<(), String> {
+        self.guard.check_literal(url).map_err(|refused| refused.to_string())?;
+        let request = self.http.post(url.clone()).headers(headers).header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
+        let mut response = request.send().await.map_err(|error| in_plain_words(url, &error))?;
+        let answer = answer.insert(Answer {
+            status: response.status().as_u16(),
+            headers: headers_json(response.headers()),
+            body: Vec::new(),
+            cut: false,
+            retry_after: response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?, Utc::now())),
+        });
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    let room = KEPT_BODY - answer.body.len();
+                    answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    if chunk.len() > room {
+                        // Dropping the response closes the connection: nobody reads the rest.
+                        answer.cut = true;
+                        return Ok(());
+                    }
+                }
+                Ok(None) => return Ok(()),
+                Err(_) => return Err(format!("The webhook answered {} but its response body broke off.", answer.status)),
+            }
+        }
+    }
+}
+
+/// Headers that a trigger may not set: they belong to the message itself or to the connection.
+pub fn is_reserved_header(name: &HeaderName) -> bool {
+    use http::header::*;
+    const RESERVED: [HeaderName; 10] =
+        [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    RESERVED.contains(name) || name.as_str().starts_with("mission-control-")
+}
+
+fn refusal(answer: &Answer) -> Option<String> {
+    match answer.status {
+        200..300 => None,
+        300..400 => Some(format!("The webhook answered {}: redirects are not followed, and only 2xx counts as delivered.", answer.status)),
+        status => Some(format!("The webhook answered {status}; only 2xx counts as delivered.")),
+    }
+}
+
+fn timed_out(timeout: Duration, answered: bool) -> String {
+    let what = if answered { "its response did not end" } else { "it did not answer" };
+    format!("The webhook took too long: {what} within the trigger's timeout of {} ms.", timeout.as_millis())
+}
+
+fn in_plain_words(url: &Url, error: &reqwest::Error) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let mut last = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        if source.is::<Refused>() || source.is::<Unresolved>() {
+            return source.to_string();
+        }
+        if let Some(io) = source.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind;
+            match io.kind() {
+                ErrorKind::ConnectionRefused => return format!("The connection to {host}:{port} was refused: nothing listens there."),
+                ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+                    return format!("The connection to {host}:{port} was closed before the webhook answered.");
+                }
+                ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+                    return format!("The host {host} cannot be reached from here.");
+                }
+                _ => {}
+            }
+            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                return format!("The TLS connection to {host}:{port} failed: {tls}.");
+            }
+        }
+        last = source.to_string();
+        next = source.source();
+    }
+    if error.is_connect() {
+        format!("No connection to {host}:{port}: {last}.")
+    } else {
+        format!("The exchange with {host}:{port} failed: {last}.")
+    }
+}
+
+fn headers_json(headers: &HeaderMap) -> String {
+    let mut object = serde_json::Map::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        match object.get_mut(name.as_str()) {
+            Some(serde_json::Value::String(joined)) => {
+                joined.push_str(", ");
+                joined.push_str(&value);
+            }
+            _ => {
+                object.insert(name.as_str().to_owned(), value.into_owned().into());
+            }
+        }
+    }
+    serde_json::Value::Object(object).to_string()
+}

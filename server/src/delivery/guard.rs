@@ -1,0 +1,257 @@
+//! Where a webhook may point: the guard against server-side request forgery.
+//!
+//! A URL is checked when it is saved and again at every attempt. At an attempt the name is resolved by
+//! [`GuardedResolver`], and the connection goes to the very addresses that were checked, so a name that answers
+//! differently the second time (DNS rebinding) gains nothing.
+//!
+//! Ranges: IANA's special-purpose address registries (RFC 6890 and its updates), with the RFC that reserves each.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// Refused ranges and what they are, v4 and v6.
+const RESERVED: [(&str, &str); 29] = [
+    ("0.0.0.0/8", "this network, RFC 791"),
+    ("10.0.0.0/8", "a private network, RFC 1918"),
+    ("100.64.0.0/10", "a carrier's shared network, RFC 6598"),
+    ("127.0.0.0/8", "loopback, RFC 1122"),
+    ("169.254.0.0/16", "link-local, where cloud metadata lives, RFC 3927"),
+    ("172.16.0.0/12", "a private network, RFC 1918"),
+    ("192.0.0.0/24", "reserved for protocols, RFC 6890"),
+    ("192.0.2.0/24", "reserved for documents, RFC 5737"),
+    ("192.88.99.0/24", "a 6to4 relay, RFC 7526"),
+    ("192.168.0.0/16", "a private network, RFC 1918"),
+    ("198.18.0.0/15", "reserved for benchmarks, RFC 2544"),
+    ("198.51.100.0/24", "reserved for documents, RFC 5737"),
+    ("203.0.113.0/24", "reserved for documents, RFC 5737"),
+    ("224.0.0.0/4", "multicast, RFC 5771"),
+    ("240.0.0.0/4", "reserved, RFC 1112"),
+    ("::/128", "unspecified, RFC 4291"),
+    ("::1/128", "loopback, RFC 4291"),
+    ("::/96", "an IPv4-compatible address, RFC 4291"),
+    ("100::/64", "discard-only, RFC 6666"),
+    ("2001::/32", "a Teredo tunnel, RFC 4380"),
+    ("2001::/23", "reserved for protocols, RFC 2928"),
+    ("2001:db8::/32", "reserved for documents, RFC 3849"),
+    ("2002::/16", "a 6to4 tunnel, RFC 3056"),
+    ("3fff::/20", "reserved for documents, RFC 9637"),
+    ("5f00::/16", "segment routing, RFC 9602"),
+    ("fc00::/7", "a private network, RFC 4193"),
+    ("fe80::/10", "link-local, RFC 4291"),
+    ("fec0::/10", "site-local, RFC 3879"),
+    ("ff00::/8", "multicast, RFC 4291"),
+];
+
+/// What dev mode allows on top: receivers on the same machine and in the same house.
+const DEVELOPMENT: [&str; 6] = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+
+/// Decides which addresses webhooks may have.
+#[derive(Clone, Debug)]
+pub struct NetworkGuard {
+    reserved: Vec<(IpNet, &'static str)>,
+    allowed: Vec<IpNet>,
+}
+
+/// Why an address is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("The address {address} is refused: it is {reason}. An operator can permit it with --allow-networks.")]
+pub struct Refused {
+    address: IpAddr,
+    reason: &'static str,
+}
+
+impl NetworkGuard {
+    /// `allowed` networks pass whatever they are; `development` adds loopback and private ones.
+    pub fn new(allowed: &[IpNet], development: bool) -> Self {
+        let development = if development { &DEVELOPMENT[..] } else { &[] };
+        let parsed = |text: &str| text.parse::<IpNet>().ok();
+        Self {
+            reserved: RESERVED.iter().filter_map(|(text, reason)| Some((parsed(text)?, *reason))).collect(),
+            allowed: allowed.iter().copied().chain(development.iter().filter_map(|text| parsed(text))).collect(),
+        }
+    }
+
+    /// Whether a connection to the address is permitted.
+    pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
+        // An IPv4 address inside an IPv6 one reaches the IPv4 host.
+        let real = embedded_v4(address).map_or(address, IpAddr::V4);
+        if self.allowed.iter().any(|network| network.contains(&real) || network.contains(&address)) {
+            return Ok(());
+        }
+        match self.reserved.iter().find(|(network, _)| network.contains(&real)) {
+            Some((_, reason)) => Err(Refused { address, reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks a URL's host where it is an address; a name is left to the resolver.
+    pub fn check_literal(&self, url: &Url) -> Result<(), Refused> {
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.check(address.into()),
+            Some(Host::Ipv6(address)) => self.check(address.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a URL at save: the host's address, or what its name resolves to now. A name that does not resolve is
+    /// accepted: it may tomorrow, and every attempt checks again.
+    pub async fn check_at_save(&self, url: &TargetUrl) -> Result<(), Refused> {
+        self.check_literal(&url.0)?;
+        if let Some(Host::Domain(name)) = url.0.host() {
+            let lookup = tokio::time::timeout(std::time::Duration::from_secs(2), tokio::net::lookup_host((name, 0)));
+            if let Ok(Ok(addresses)) = lookup.await {
+                for address in addresses {
+                    self.check(address.ip())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: v4-mapped (RFC 4291 section 2.5.5.2) or NAT64 (RFC 6052, RFC 8215).
+fn embedded_v4(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    if let Some(mapped) = address.to_ipv4_mapped() {
+        return Some(mapped);
+    }
+    let nat64 = |prefix: Ipv6Addr, length: u32| address.to_bits() >> (128 - length) == prefix.to_bits() >> (128 - length);
+    let well_known = nat64(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+    let local = nat64(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
+    (well_known || local).then(|| Ipv4Addr::from_bits((address.to_bits() & u128::from(u32::MAX)) as u32))
+}
+
+/// A webhook's URL: http or https, with a host, without a user name or password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetUrl(Url);
+
+impl TargetUrl {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("A webhook URL is needed, such as https://example.com/hook.".into());
+        }
+        if text.len() > 2048 {
+            return Err(format!("A webhook URL has at most 2048 characters; this one has {}.", text.len()));
+        }
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => "A webhook URL starts with http:// or https://.".to_owned(),
+            other => format!("This is not a URL: {other}."),
+        })?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("A webhook URL starts with http:// or https://, not with {}:.", url.scheme()));
+        }
+        if url.host().is_none() {
+            return Err("The URL names no host.".into());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("A webhook URL holds no user name or password; put them in an Authorization header.".into());
+        }
+        Ok(Self(url))
+    }
+
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that could not be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("The host name {name} could not be resolved ({reason}).")]
+pub struct Unresolved {
+    name: String,
+    reason: String,
+}
+
+/// The system's resolver, refusing what the guard refuses. One refused address refuses the name: a name with a public and
+/// a private address is an attack or a mistake, and either way nothing to deliver to.
+pub struct GuardedResolver(pub Arc<NetworkGuard>);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0.clone();
+        Box::pin(async move {
+            let unresolved = |reason: String| Unresolved { name: name.as_str().to_owned(), reason };
+            let found: Vec<SocketAddr> = match tokio::net::lookup_host((name.as_str(), 0)).await {
+                Ok(addresses) => addresses.collect(),
+                Err(error) => return Err(unresolved(error.to_string()).into()),
+            };
+            if found.is_empty() {
+                return Err(unresolved("it has no address".into()).into());
+            }
+            for address in &found {
+                guard.check(address.ip()).map_err(|refused| Box::new(refused) as Box<dyn Error + Send + Sync>)?;
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(guard: &NetworkGuard, url: &str) -> Result<(), String> {
+        let url = TargetUrl::parse(url)?;
+        guard.check_literal(url.as_url()).map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn every_reserved_range_is_written_correctly() {
+        assert_eq!(NetworkGuard::new(&[], false).reserved.len(), RESERVED.len());
+        assert_eq!(NetworkGuard::new(&[], true).allowed.len(), DEVELOPMENT.len());
+    }
+
+    #[test]
+    fn what_is_refused_by_default() {
+        let guard = NetworkGuard::new(&[], false);
+        for url in [
+            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://0/",
+            "http://10.0.0.1/", "http://172.31.255.255/", "http://192.168.1.1/", "http://169.254.169.254/latest/meta-data/",
+            "http://100.64.0.1/", "http://224.0.0.1/", "http://255.255.255.255/", "http://198.18.0.1/", "http://192.0.2.1/",
+            "http://[::1]/", "http://[::]/", "http://[fe80::1]/", "http://[fd00::1]/", "http://[ff02::1]/", "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:a00:1]/", "http://[64:ff9b::7f00:1]/", "http://[64:ff9b:1::a00:1]/", "http://[2002:7f00:1::]/",
+            "http://[2001:0:1::1]/", "http://[::127.0.0.1]/", "http://127.0.0.1./",
+        ] {
+            assert!(verdict(&guard, url).is_err(), "{url}");
+        }
+        for url in ["http://8.8.8.8/", "https://1.1.1.1:8443/x?y", "http://[2606:4700::1]/", "http://[::ffff:8.8.8.8]/", "http://[64:ff9b::808:808]/", "http://172.32.0.1/", "https://example.com/"] {
+            assert_eq!(verdict(&guard, url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn allowed_networks_pass_and_no_others() {
+        let guard = NetworkGuard::new(&["10.1.0.0/16".parse().expect("a network")], false);
+        assert_eq!(verdict(&guard, "http://10.1.2.3/"), Ok(()));
+        assert_eq!(verdict(&guard, "http://[::ffff:10.1.2.3]/"), Ok(()));
+        assert!(verdict(&guard, "http://10.2.0.1/").is_err());
+        let development = NetworkGuard::new(&[], true);
+        assert_eq!(verdict(&development, "http://127.0.0.1:9000/"), Ok(()));
+        assert!(verdict(&development, "http://169.254.169.254/").is_err());
+    }
+
+    #[test]
+    fn what_is_no_webhook_url() {
+        for url in ["", "example.com", "/hook", "ftp://example.com/", "file:///etc/passwd", "http://", "http://user@example.com/", "http://u:p@example.com/", "javascript:alert(1)", "http://exa mple.com/"] {
+            assert!(TargetUrl::parse(url).is_err(), "{url}");
+        }
+        // What stands before the @ is a user name, however much it looks like a host.
+        assert!(TargetUrl::parse("http://example.com@127.0.0.1/").is_err());
+    }
+}

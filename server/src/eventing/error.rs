@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use crate::model::FieldError;
+use crate::queue::AcceptError;
+use crate::store;
+
+/// Why something could not be done. Knows nothing of HTTP; `api::problem` maps it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was sent is wrong; one entry a field.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<FieldError>),
+    /// Not JSON; the message says where.
+    #[error("{0}")]
+    Malformed(String),
+    /// What is asked for does not exist; the message names it.
+    #[error("{0}")]
+    NotFound(String),
+    /// Too much waits already.
+    #[error("Too many deliveries of this project are waiting already; try again later, or raise --backlog-limit.")]
+    BacklogFull,
+    /// The database cannot be reached, or the server is going down.
+    #[error("The database cannot be reached at the moment; nothing was changed. Try again in a few seconds.")]
+    Unavailable,
+    /// A fault of ours. The cause is logged and never shown.
+    #[error("Something went wrong inside the server; its log says more.")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// One wrong field.
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+}
+
+fn summary(errors: &[FieldError]) -> String {
+    let lines: Vec<_> = errors
+        .iter()
+        .map(|error| if error.field.is_empty() { error.message.clone() } else { format!("{}: {}", error.field, error.message) })
+        .collect();
+    lines.join(" ")
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if store::is_unavailable(&error) { Self::Unavailable } else { Self::Internal(Arc::new(error)) }
+    }
+}
+
+impl From<AcceptError> for Error {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::BacklogFull => Self::BacklogFull,
+            AcceptError::ShuttingDown => Self::Unavailable,
+            AcceptError::Store(error) if store::is_unavailable(&error) => Self::Unavailable,
+            AcceptError::Store(error) => Self::Internal(error),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::names::{Delay, EventType};
+use super::request::{Members, NewEvent, QueueRequest, parse_data};
+use super::{Error, Eventing, unknown_project};
+use crate::delivery::cloud_event::iso;
+use crate::model::{Attempt, Delivery, DeliveryStatus, EventForm, EventOutcome, Queued, Response};
+use crate::store::{AcceptEvent, Accepted, OutcomeRow, Refusal};
+
+/// A waiting caller looks at the database this often even if nothing wakes it: another node may have delivered.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// An event that was queued, and what of its request was not understood.
+#[derive(Clone, Debug)]
+pub struct QueuedEvent {
+    pub queued: Queued,
+    pub ignored: Vec<String>,
+    /// Its idempotency key was known: nothing new was queued.
+    pub replayed: bool,
+}
+
+/// How the wait for a synchronous event ended.
+#[derive(Clone, Debug)]
+pub enum Synchronous {
+    /// Every delivery has ended.
+    Ended(EventOutcome),
+    /// Not within the wait; delivery goes on.
+    StillRunning(EventOutcome),
+}
+
+impl Eventing {
+    /// Queues the events of a request that are not synchronous, all in one transaction.
+    pub async fn queue(&self, project: &str, request: QueueRequest) -> Result<Vec<QueuedEvent>, Error> {
+        let events = match request {
+            QueueRequest::One(event) => vec![*event],
+            QueueRequest::Batch(events) => events,
+        };
+        self.accept(project, events).await
+    }
+
+    /// Queues a synchronous event and waits until all of its deliveries have ended, or the wait is over.
+    pub async fn queue_synchronously(&self, project: &str, event: NewEvent) -> Result<(QueuedEvent, Synchronous), Error> {
+        let deadline = Instant::now() + self.engine.sync_wait();
+        let mut queued = self.accept(project, vec![event]).await?;
+        let queued = queued.pop().ok_or_else(|| unknown_project(project))?;
+        let id = Uuid::parse_str(&queued.queued.event_id).map_err(|error| Error::Internal(std::sync::Arc::new(error)))?;
+        let watch = self.engine.watch(id);
+        loop {
+            let outcome = self.event_outcome(project, id).await?;
+            if outcome.pending() == 0 {
+                return Ok((queued, Synchronous::Ended(outcome)));
+            }
+            let next_look = deadline.min(Instant::now() + LOOK);
+            tokio::select! {
+                () = watch.changed() => {}
+                () = tokio::time::sleep_until(next_look) => {}
+            }
+            if Instant::now() >= deadline {
+                let outcome = self.event_outcome(project, id).await?;
+                let ended = outcome.pending() == 0;
+                return Ok((queued, if ended { Synchronous::Ended(outcome) } else { Synchronous::StillRunning(outcome) }));
+            }
+        }
+    }
+
+    /// Sends a test event from the form of a trigger. Synchronously: waits for the outcome first, which
+    /// [`Self::event_outcome`] then gives.
+    pub async fn send_event(&self, project: &str, trigger: &str, form: &EventForm) -> Result<Queued, Error> {
+        let found = self.triggers(project, Some(trigger)).await?;
+        let found = found.first().ok_or_else(|| Error::NotFound(format!("There is no trigger {trigger:?} in the project {project}.")))?;
+        let event = NewEvent {
+            event_type: EventType::parse(&found.event_type).map_err(|message| Error::field("type", message))?,
+            data: parse_data(&form.data).map_err(|message| Error::field("data", message))?,
+            timestamp: None,
+            delay: Delay::default(),
+            synchronous: form.synchronous.is_some(),
+            idempotency_key: None,
+            ignored: Vec::new(),
+        };
+        if event.synchronous {
+            return Ok(self.queue_synchronously(project, event).await?.0.queued);
+        }
+        let mut queued = self.accept(project, vec![event]).await?;
+        queued.pop().map(|event| event.queued).ok_or_else(|| unknown_project(project))
+    }
+
+    /// Where an event stands.
+    pub async fn event_outcome(&self, project: &str, id: Uuid) -> Result<EventOutcome, Error> {
+        let event = self.store().event(project, id).await?.ok_or_else(|| Error::NotFound(format!("There is no event {id} in the project {project}.")))?;
+        let rows = self.store().deliveries(event.project_id, id).await?;
+        let mut earlier: HashMap<(i32, i16), Vec<Attempt>> = HashMap::new();
+        if rows.iter().any(|row| row.attempts > 1 || row.status.is_none()) {
+            for one in self.store().attempts(event.project_id, id).await? {
+                let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
+                let attempt = attempt(one.attempt, one.started_at, one.duration_us, response, Some(one.error));
+                earlier.entry((one.trigger_id, one.run)).or_default().push(attempt);
+            }
+        }
+        let deliveries: Vec<_> = rows
+            .into_iter()
+            .map(|row| {
+                let history = earlier.remove(&(row.trigger_id, row.run)).unwrap_or_default();
+                delivery(row, history)
+            })
+            .collect();
+        let result = deliveries
+            .iter()
+            .find(|delivery| delivery.status == DeliveryStatus::Delivered)
+            .and_then(|delivery| delivery.last()?.response.as_ref())
+            .map(result_of);
+        Ok(EventOutcome { event_id: id.to_string(), event_type: event.event_type, scheduled_at: iso(event.due_at), result, deliveries })
+    }
+
+    /// The data last sent with a type, to start a form with.
+    pub async fn last_data(&self, project: &str, event_type: &str) -> Result<Option<String>, Error> {
+        Ok(self.store().last_data(project, event_type).await?)
+    }
+
+    async fn accept(&self, project: &str, events: Vec<NewEvent>) -> Result<Vec<QueuedEvent>, Error> {
+        let rows = events
+            .iter()
+            .map(|event| AcceptEvent {
+                id: Uuid::now_v7(),
+                project: project.to_owned(),
+                event_type: event.event_type.as_str().to_owned(),
+                data: event.data.clone(),
+                at: event.timestamp.map(|timestamp| timestamp.0),
+                delay: event.delay.seconds(),
+                synchronous: event.synchronous,
+                key: event.idempotency_key.as_ref().map(|key| key.as_str().to_owned()),
+            })
+            .collect();
+        let accepted = self.engine.accept(rows).await?;
+        events.into_iter().zip(accepted).map(|(event, accepted)| self.queued(project, event, accepted)).collect()
+    }
+
+    fn queued(&self, project: &str, event: NewEvent, accepted: Accepted) -> Result<QueuedEvent, Error> {
+        match accepted {
+            Accepted::UnknownProject => Err(unknown_project(project)),
+            Accepted::Refused(Refusal::NoTrigger) => Err(Error::field(
+                "type",
+                format!("No trigger is registered for the type {:?}, so nobody could answer; nothing was queued.", event.event_type.as_str()),
+            )),
+            Accepted::Refused(Refusal::TooLate) => {
+                let field = if event.timestamp.is_some() { "timestamp" } else { "delay" };
+                let wait = self.engine.sync_wait().as_secs_f64();
+                Err(Error::field(field, format!("A synchronous event must be due within the {wait} s that its caller waits; nothing was queued.")))
+            }
+            Accepted::Queued { event_id, due_at, triggers, replayed, .. } => Ok(QueuedEvent {
+                queued: Queued { event_id: event_id.to_string(), scheduled_at: iso(due_at), triggers: triggers.unsigned_abs() },
+                ignored: event.ignored,
+                replayed,
+            }),
+        }
+    }
+}
+
+/// What a synchronous caller gets of a webhook's answer, as JSON text: the body where it is JSON, otherwise the body as a
+/// string. Handlers written for Space Cloud answer an object with a key `response`: then it is that key's value.
+pub fn result_of(response: &Response) -> String {
+    let text = || serde_json::Value::from(response.body.as_str()).to_string();
+    if response.cut {
+        return text();
+    }
+    match serde_json::from_str::<&RawValue>(&response.body) {
+        Err(_) => text(),
+        Ok(json) => {
+            let members = if json.get().starts_with('{') { Members::parse(json).map(|members| members.0).unwrap_or_default() } else { Vec::new() };
+            members.into_iter().rev().find(|(key, _)| key == "response").map_or(json, |(_, value)| value).get().to_owned()
+        }
+    }
+}
+
+fn delivery(row: OutcomeRow, mut history: Vec<Attempt>) -> Delivery {
+    let status = match row.status.as_deref() {
+        None => DeliveryStatus::Pending,
+        Some("delivered") => DeliveryStatus::Delivered,
+        Some("cancelled") => DeliveryStatus::Cancelled,
+        Some(_) => DeliveryStatus::Failed,
+    };
+    if let Some(started_at) = row.started_at {
+        let response = response(row.response_status, row.response_headers, row.response_body, row.response_cut);
+        history.push(attempt(row.attempts, started_at, row.duration_us.unwrap_or(0), response, row.error.clone()));
+    }
+    let error = row.error.or_else(|| history.last()?.error.clone());
+    Delivery { trigger: row.trigger, status, attempts: row.attempts.unsigned_abs(), error, history }
+}
+
+fn attempt(number: i16, started_at: DateTime<Utc>, duration_us: i32, response: Option<Response>, error: Option<String>) -> Attempt {
+    Attempt { number: number.unsigned_abs(), started_at: iso(started_at), duration_us: duration_us.unsigned_abs(), response, error }
+}
+
+fn response(status: Option<i16>, headers: Option<String>, body: Option<Vec<u8>>, cut: bool) -> Option<Response> {
+    let headers: std::collections::BTreeMap<String, String> = headers.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    Some(Response {
+        status: status?.unsigned_abs(),
+        headers: headers.into_iter().collect(),
+        body: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
+        cut,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_of_a_webhook() {
+        let result = |body: &str, cut| result_of(&Response { status: 200, headers: Vec::new(), body: body.into(), cut });
+        assert_eq!(result("{\"a\": 123456789012345678901}", false), "{\"a\": 123456789012345678901}");
+        assert_eq!(result("{\"response\": {\"ok\":true}, \"x\":1}", false), "{\"ok\":true}");
+        assert_eq!(result("{\"response\": null}", false), "null");
+        assert_eq!(result("[{\"response\":1}]", false), "[{\"response\":1}]");
+        assert_eq!(result("done", false), "\"done\"");
+        assert_eq!(result("", false), "\"\"");
+        assert_eq!(result("12", true), "\"12\"");
+    }
+}

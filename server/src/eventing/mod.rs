@@ -1,0 +1,54 @@
+//! The one facade that the HTTP API and Mission Control's server functions both call, so that no logic is written twice.
+
+mod error;
+mod events;
+pub mod names;
+mod projects;
+pub mod request;
+mod triggers;
+
+use std::sync::Arc;
+
+use crate::delivery::NetworkGuard;
+use crate::queue::Engine;
+use crate::store::{ProjectRow, Store};
+
+pub use error::Error;
+pub use events::{QueuedEvent, Synchronous, result_of};
+pub use triggers::TriggerInput;
+
+/// All that a user can ask for. Cheap to clone.
+#[derive(Clone)]
+pub struct Eventing {
+    engine: Engine,
+    guard: Arc<NetworkGuard>,
+    dev_mode: bool,
+}
+
+impl Eventing {
+    pub fn new(engine: Engine, guard: Arc<NetworkGuard>, dev_mode: bool) -> Self {
+        Self { engine, guard, dev_mode }
+    }
+
+    /// No login, loopback webhooks allowed: to be said on every page.
+    pub fn dev_mode(&self) -> bool {
+        self.dev_mode
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.store().ping().await?)
+    }
+
+    fn store(&self) -> &Store {
+        self.engine.store()
+    }
+
+    async fn find_project(&self, name: &str) -> Result<ProjectRow, Error> {
+        self.store().project(name).await?.ok_or_else(|| unknown_project(name))
+    }
+}
+
+fn unknown_project(name: &str) -> Error {
+    Error::NotFound(format!("There is no project {name:?}."))
+}

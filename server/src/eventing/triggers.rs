@@ -1,0 +1,257 @@
+use std::collections::BTreeMap;
+
+use http::header::{HeaderName, HeaderValue};
+
+use super::names::{EventType, Name};
+use super::{Error, Eventing};
+use crate::delivery::TargetUrl;
+use crate::delivery::client::is_reserved_header;
+use crate::model::{
+    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, MAX_BACKOFF_MS, MAX_CONCURRENCY, MAX_RETRIES, MAX_TIMEOUT_MS, Trigger, TriggerForm, TriggersPage,
+};
+use crate::store::TriggerRow;
+
+/// A trigger as asked for, numbers parsed, nothing else checked.
+#[derive(Clone, Debug)]
+pub struct TriggerInput {
+    pub name: String,
+    pub source: String,
+    pub event_type: String,
+    pub url: String,
+    pub retries: i64,
+    pub timeout_ms: i64,
+    pub headers: BTreeMap<String, String>,
+    /// JSON object, as text.
+    pub options: String,
+    pub concurrency: Option<i64>,
+    pub backoff_first_ms: Option<i64>,
+    pub backoff_max_ms: Option<i64>,
+    /// `None`: as it is, and enabled where it is new.
+    pub enabled: Option<bool>,
+}
+
+impl Default for TriggerInput {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            source: "custom".into(),
+            event_type: String::new(),
+            url: String::new(),
+            retries: DEFAULT_RETRIES.into(),
+            timeout_ms: DEFAULT_TIMEOUT_MS.into(),
+            headers: BTreeMap::new(),
+            options: "{}".into(),
+            concurrency: None,
+            backoff_first_ms: None,
+            backoff_max_ms: None,
+            enabled: None,
+        }
+    }
+}
+
+impl Eventing {
+    /// The page of a project's triggers.
+    pub async fn triggers_page(&self, project: &str) -> Result<TriggersPage, Error> {
+        let row = self.find_project(project).await?;
+        let triggers = self.store().triggers(row.id, None).await?.into_iter().map(trigger).collect();
+        let types = self.store().trigger_types(row.id).await?;
+        Ok(TriggersPage { project: row.into(), triggers, types })
+    }
+
+    /// The triggers of a project, or the one of the given name.
+    pub async fn triggers(&self, project: &str, name: Option<&str>) -> Result<Vec<Trigger>, Error> {
+        let row = self.find_project(project).await?;
+        Ok(self.store().triggers(row.id, name).await?.into_iter().map(trigger).collect())
+    }
+
+    /// Creates a trigger from a form, or changes the one called `existing`. Gives its name.
+    pub async fn save_trigger(&self, project: &str, existing: Option<&str>, form: &TriggerForm) -> Result<String, Error> {
+        let (mut input, form_errors) = from_form(form);
+        let project_row = self.find_project(project).await?;
+        let current = match existing {
+            Some(name) => Some(self.store().triggers(project_row.id, Some(name)).await?.pop().ok_or_else(|| unknown_trigger(project, name))?),
+            None => None,
+        };
+        if let Some(current) = current {
+            // What the form does not show stays as it is.
+            input.options = current.options;
+            input.enabled = Some(current.enabled);
+        }
+        let row = self.check(&input, form_errors).await?;
+        let saved = match existing {
+            Some(name) => self.store().update_trigger(project_row.id, name, &row).await?.ok_or_else(|| unknown_trigger(project, name))?,
+            None => self.store().create_trigger(project_row.id, &row).await?,
+        };
+        if !saved {
+            return Err(Error::field("name", format!("There is a trigger {} in this project already.", row.name)));
+        }
+        self.engine.look_now();
+        Ok(row.name)
+    }
+
+    /// Creates a trigger or replaces the one of that name.
+    pub async fn put_trigger(&self, project: &str, input: &TriggerInput) -> Result<Trigger, Error> {
+        let project_row = self.find_project(project).await?;
+        let mut row = self.check(input, Vec::new()).await?;
+        // Somebody may create or delete it in between; then the other statement is the right one.
+        for _ in 0..3 {
+            let current = self.store().triggers(project_row.id, Some(&row.name)).await?.pop();
+            row.enabled = input.enabled.or(current.as_ref().map(|current| current.enabled)).unwrap_or(true);
+            let saved = match current {
+                Some(_) => self.store().update_trigger(project_row.id, &row.name, &row).await?.is_some(),
+                None => self.store().create_trigger(project_row.id, &row).await?,
+            };
+            if saved {
+                self.engine.look_now();
+                return Ok(trigger(row));
+            }
+        }
+        Err(Error::field("name", format!("The trigger {} is being changed by others; try again.", row.name)))
+    }
+
+    /// Pauses or resumes a trigger.
+    pub async fn set_trigger_enabled(&self, project: &str, name: &str, enabled: bool) -> Result<(), Error> {
+        let row = self.find_project(project).await?;
+        if !self.store().set_trigger_enabled(row.id, name, enabled).await? {
+            return Err(unknown_trigger(project, name));
+        }
+        self.engine.look_now();
+        Ok(())
+    }
+
+    /// Deletes a trigger and cancels its deliveries. Its history stays.
+    pub async fn delete_trigger(&self, project: &str, name: &str) -> Result<(), Error> {
+        let row = self.find_project(project).await?;
+        if !self.store().delete_trigger(row.id, name).await? {
+            return Err(unknown_trigger(project, name));
+        }
+        Ok(())
+    }
+
+    async fn check(&self, input: &TriggerInput, mut errors: Vec<FieldError>) -> Result<TriggerRow, Error> {
+        let mut wrong = |field: &str, message: String| {
+            // A form's own complaint about a field says more than a later one about its stand-in.
+            if !errors.iter().any(|error| error.field == field) {
+                errors.push(FieldError::new(field, message));
+            }
+        };
+        let name = Name::parse(&input.name).map_err(|message| wrong("name", message)).ok();
+        if input.source != "custom" {
+            wrong("source", format!("The source is \"custom\"; there is no source {:?}.", input.source));
+        }
+        let event_type = EventType::parse(&input.event_type).map_err(|message| wrong("type", message)).ok();
+        let url = TargetUrl::parse(&input.url).map_err(|message| wrong("url", message)).ok();
+        if let Some(url) = &url
+            && let Err(refused) = self.guard.check_at_save(url).await
+        {
+            wrong("url", refused.to_string());
+        }
+        let mut within = |field: &str, value: i64, low: u32, high: u32, unit: &str| {
+            if !(i64::from(low)..=i64::from(high)).contains(&value) {
+                wrong(field, format!("A whole number{unit} from {low} to {high} is expected, not {value}."));
+            }
+            value as i32
+        };
+        let retries = within("retries", input.retries, 0, MAX_RETRIES.into(), "");
+        let timeout_ms = within("timeout", input.timeout_ms, 1, MAX_TIMEOUT_MS, " of milliseconds");
+        let concurrency = input.concurrency.map(|value| within("concurrency", value, 1, MAX_CONCURRENCY, ""));
+        let backoff_first_ms = input.backoff_first_ms.map(|value| within("backoffFirst", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
+        let backoff_max_ms = input.backoff_max_ms.map(|value| within("backoffMax", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
+        for (name, value) in &input.headers {
+            if let Err(message) = check_header(name, value) {
+                wrong("headers", message);
+            }
+        }
+        match (name, event_type, url) {
+            (Some(name), Some(event_type), Some(url)) if errors.is_empty() => Ok(TriggerRow {
+                name: name.into_string(),
+                source: input.source.clone(),
+                event_type: event_type.into_string(),
+                url: url.as_str().to_owned(),
+                retries: retries as i16,
+                timeout_ms,
+                headers: serde_json::to_string(&input.headers).map_err(|error| Error::Internal(std::sync::Arc::new(error)))?,
+                options: input.options.clone(),
+                concurrency,
+                backoff_first_ms,
+                backoff_max_ms,
+                enabled: input.enabled.unwrap_or(true),
+                pending: 0,
+            }),
+            _ => Err(Error::Invalid(errors)),
+        }
+    }
+}
+
+fn unknown_trigger(project: &str, name: &str) -> Error {
+    Error::NotFound(format!("There is no trigger {name:?} in the project {project}."))
+}
+
+fn check_header(name: &str, value: &str) -> Result<(), String> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not the name of a header."))?;
+    if is_reserved_header(&parsed) {
+        return Err(format!("The header {name} is set by the server itself."));
+    }
+    HeaderValue::from_str(value).map(drop).map_err(|_| format!("The value of the header {name} holds characters that a header cannot carry."))
+}
+
+/// A form's values with their numbers parsed, and what was wrong with those.
+fn from_form(form: &TriggerForm) -> (TriggerInput, Vec<FieldError>) {
+    let mut errors = Vec::new();
+    let mut number = |field: &str, text: &str, default: i64| {
+        let text = text.trim();
+        if text.is_empty() {
+            return default;
+        }
+        text.parse().unwrap_or_else(|_| {
+            errors.push(FieldError::new(field, format!("A whole number is expected, not {text:?}.")));
+            default
+        })
+    };
+    let retries = number("retries", &form.retries, DEFAULT_RETRIES.into());
+    let timeout_ms = number("timeout", &form.timeout, DEFAULT_TIMEOUT_MS.into());
+    let mut optional = |field: &str, text: &str| (!text.trim().is_empty()).then(|| number(field, text, 1));
+    let concurrency = optional("concurrency", &form.concurrency);
+    let backoff_first_ms = optional("backoffFirst", &form.backoff_first);
+    let backoff_max_ms = optional("backoffMax", &form.backoff_max);
+    let mut headers = BTreeMap::new();
+    for line in form.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.split_once(':') {
+            Some((name, value)) => drop(headers.insert(name.trim().to_owned(), value.trim().to_owned())),
+            None => errors.push(FieldError::new("headers", format!("A header is written as Name: value; {line:?} has no colon."))),
+        }
+    }
+    let input = TriggerInput {
+        name: form.name.trim().to_owned(),
+        source: form.source.clone(),
+        event_type: form.event_type.trim().to_owned(),
+        url: form.url.trim().to_owned(),
+        retries,
+        timeout_ms,
+        headers,
+        concurrency,
+        backoff_first_ms,
+        backoff_max_ms,
+        ..TriggerInput::default()
+    };
+    (input, errors)
+}
+
+fn trigger(row: TriggerRow) -> Trigger {
+    let headers: BTreeMap<String, String> = serde_json::from_str(&row.headers).unwrap_or_default();
+    Trigger {
+        name: row.name,
+        source: row.source,
+        event_type: row.event_type,
+        url: row.url,
+        retries: row.retries.unsigned_abs(),
+        timeout_ms: row.timeout_ms.unsigned_abs(),
+        headers: headers.into_iter().collect(),
+        options: row.options,
+        concurrency: row.concurrency.map(i32::unsigned_abs),
+        backoff_first_ms: row.backoff_first_ms.map(i32::unsigned_abs),
+        backoff_max_ms: row.backoff_max_ms.map(i32::unsigned_abs),
+        enabled: row.enabled,
+        pending: row.pending,
+    }
+}

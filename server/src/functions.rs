@@ -1,0 +1,122 @@
+//! The server functions that Mission Control calls: one-liners over the `Eventing` facade. In the browser only their
+//! stubs exist. They are a public API and get no more trust than the HTTP one.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::{Json, JsonEncoding};
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{EventForm, EventOutcome, Project, ProjectForm, Queued, Submitted, TriggerForm, TriggersPage};
+
+/// Why a page cannot be shown or a form not carried out, in plain words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub message: String,
+    /// What was asked for does not exist.
+    pub not_found: bool,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl FromServerFnError for Failure {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        let message = match error {
+            ServerFnErrorErr::Request(_) => "The server cannot be reached. What you typed is still here; try again in a moment.".to_owned(),
+            other => format!("The server's answer could not be used ({other})."),
+        };
+        Self { message, not_found: false }
+    }
+}
+
+/// Whether this server runs in dev mode.
+#[server(endpoint = "dev_mode")]
+pub async fn dev_mode() -> Result<bool, Failure> {
+    Ok(on_server::eventing()?.dev_mode())
+}
+
+#[server(endpoint = "projects")]
+pub async fn projects() -> Result<Vec<Project>, Failure> {
+    on_server::plainly(on_server::eventing()?.projects().await)
+}
+
+#[server(endpoint = "create_project", input = Json)]
+pub async fn create_project(form: ProjectForm) -> Result<Submitted<String>, Failure> {
+    on_server::submitted(on_server::eventing()?.create_project(&form).await)
+}
+
+#[server(endpoint = "triggers")]
+pub async fn load_triggers(project: String) -> Result<TriggersPage, Failure> {
+    on_server::plainly(on_server::eventing()?.triggers_page(&project).await)
+}
+
+/// Creates a trigger, or changes the one called `existing`. Gives its name.
+#[server(endpoint = "save_trigger", input = Json)]
+pub async fn save_trigger(project: String, existing: Option<String>, form: TriggerForm) -> Result<Submitted<String>, Failure> {
+    on_server::submitted(on_server::eventing()?.save_trigger(&project, existing.as_deref(), &form).await)
+}
+
+#[server(endpoint = "set_trigger_enabled", input = Json)]
+pub async fn set_trigger_enabled(project: String, name: String, enabled: bool) -> Result<(), Failure> {
+    on_server::plainly(on_server::eventing()?.set_trigger_enabled(&project, &name, enabled).await)
+}
+
+#[server(endpoint = "delete_trigger", input = Json)]
+pub async fn delete_trigger(project: String, name: String) -> Result<(), Failure> {
+    on_server::plainly(on_server::eventing()?.delete_trigger(&project, &name).await)
+}
+
+/// Sends a test event from a trigger's form; a synchronous one returns when its outcome is there.
+#[server(endpoint = "send_event", input = Json)]
+pub async fn send_event(project: String, trigger: String, form: EventForm) -> Result<Submitted<Queued>, Failure> {
+    on_server::submitted(on_server::eventing()?.send_event(&project, &trigger, &form).await)
+}
+
+/// Where an event stands.
+#[server(endpoint = "outcome")]
+pub async fn load_outcome(project: String, event_id: String) -> Result<EventOutcome, Failure> {
+    on_server::plainly(match event_id.parse() {
+        Ok(id) => on_server::eventing()?.event_outcome(&project, id).await,
+        Err(_) => Err(crate::eventing::Error::NotFound(format!("{event_id:?} is not the id of an event."))),
+    })
+}
+
+/// The data last sent with a type.
+#[server(endpoint = "last_data")]
+pub async fn last_data(project: String, event_type: String) -> Result<Option<String>, Failure> {
+    on_server::plainly(on_server::eventing()?.last_data(&project, &event_type).await)
+}
+
+#[cfg(feature = "ssr")]
+mod on_server {
+    use super::*;
+    use crate::eventing::{Error, Eventing};
+
+    pub fn eventing() -> Result<Eventing, Failure> {
+        use_context().ok_or_else(|| Failure { message: "The server is not ready yet.".into(), not_found: false })
+    }
+
+    pub fn plainly<T>(result: Result<T, Error>) -> Result<T, Failure> {
+        result.map_err(|error| {
+            if let Error::Internal(cause) = &error {
+                tracing::error!(%cause, "a page or form failed");
+            }
+            Failure { message: error.to_string(), not_found: matches!(error, Error::NotFound(_)) }
+        })
+    }
+
+    pub fn submitted<T>(result: Result<T, Error>) -> Result<Submitted<T>, Failure> {
+        match result {
+            Ok(done) => Ok(Submitted::Done(done)),
+            Err(Error::Invalid(errors)) => Ok(Submitted::Invalid(errors)),
+            Err(error) => plainly(Err(error)),
+        }
+    }
+}

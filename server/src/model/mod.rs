@@ -1,0 +1,25 @@
+//! The types that the server and the browser share, one file a noun.
+
+mod event;
+mod form;
+pub mod json;
+mod project;
+mod trigger;
+
+pub use event::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response};
+pub use form::{FieldError, Submitted};
+pub use project::{Project, ProjectForm};
+pub use trigger::{EventForm, Trigger, TriggerForm, TriggersPage};
+
+/// What a trigger gets when nothing else is said: the original product's defaults.
+pub const DEFAULT_RETRIES: u16 = 3;
+/// Milliseconds, from the name lookup to the last byte of the response body.
+pub const DEFAULT_TIMEOUT_MS: u32 = 5_000;
+/// The most retries that a trigger may ask for.
+pub const MAX_RETRIES: u16 = 100;
+/// The longest timeout of a trigger, in milliseconds.
+pub const MAX_TIMEOUT_MS: u32 = 600_000;
+/// The most deliveries of one trigger that may be in flight on a node.
+pub const MAX_CONCURRENCY: u32 = 10_000;
+/// The longest wait before a retry that a trigger may ask for, in milliseconds: a day.
+pub const MAX_BACKOFF_MS: u32 = 86_400_000;

@@ -1,0 +1,119 @@
+//! One attempt of a leased delivery, from its slot to its outcome.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::header::{HeaderName, HeaderValue};
+
+use super::targets::Target;
+use super::{Engine, Lease, complete};
+use crate::delivery::{Backoff, Exchange};
+use crate::store::{AttemptRecord, Finished, LEASE_SLACK, Retried};
+
+/// Part of a lease's slack that is kept for writing the outcome down.
+const WRITE_TIME: Duration = Duration::from_secs(5);
+
+static DELIVERY: HeaderName = HeaderName::from_static("mission-control-delivery");
+static ATTEMPT: HeaderName = HeaderName::from_static("mission-control-attempt");
+
+impl Engine {
+    /// Runs an attempt in a task of its own, and after it whatever waits for the slot.
+    pub(super) fn spawn_attempt(&self, lease: Lease) {
+        let engine = self.clone();
+        self.0.attempts.spawn(async move {
+            let mut next = Some(lease);
+            while let Some(lease) = next {
+                let trigger_id = lease.trigger_id;
+                engine.attempt(lease).await;
+                let (following, was_full) = engine.0.lanes.leave(trigger_id);
+                if was_full {
+                    engine.look_now();
+                }
+                next = following;
+            }
+        });
+    }
+
+    async fn attempt(&self, lease: Lease) {
+        // The newest settings that this node knows: a change holds from the next attempt on.
+        let Some(target) = self.0.targets.get(lease.trigger_id) else {
+            return self.release(vec![lease]).await;
+        };
+        let lease_time = target.timeout + Duration::from_secs_f64(LEASE_SLACK);
+        if self.is_draining() || lease.claimed_at + lease_time < Instant::now() + target.timeout + WRITE_TIME {
+            // It waited so long for its slot that the lease could end in the middle of the attempt.
+            return self.release(vec![lease]).await;
+        }
+        let key = lease.key();
+        let attempt = lease.attempt;
+        let outcome = match AssertUnwindSafe(self.post(&lease, &target)).catch_unwind().await {
+            Ok(exchange) => self.judge(&lease, &target, exchange),
+            Err(_) => {
+                // The panic hook has logged it. Set aside with the error, so that it blocks nothing.
+                tracing::error!(event = %key.event_id, trigger = key.trigger_id, "an attempt panicked");
+                let error = Some("The server failed while it handled this event; its log says more.".to_owned());
+                complete::Outcome::Finished(Finished { lease: key, delivered: false, attempt: attempt as i16, record: None, error })
+            }
+        };
+        self.report(outcome).await;
+    }
+
+    async fn post(&self, lease: &Lease, target: &Arc<Target>) -> Exchange {
+        let Some(url) = &target.url else {
+            return Exchange {
+                started_at: chrono::Utc::now(),
+                duration: Duration::ZERO,
+                answer: None,
+                error: Some("The trigger's webhook URL cannot be read; edit the trigger.".into()),
+            };
+        };
+        let mut headers = target.headers.clone();
+        if let Ok(value) = HeaderValue::from_str(&format!("{}.{}.{}", lease.event.id, lease.trigger_id, lease.run)) {
+            headers.insert(DELIVERY.clone(), value);
+        }
+        headers.insert(ATTEMPT.clone(), HeaderValue::from(lease.attempt));
+        let body = Bytes::from(lease.event.body(self.0.instance));
+        self.0.client.post(url, headers, body, target.timeout).await
+    }
+
+    /// Delivered, failed for good, or to be tried again.
+    fn judge(&self, lease: &Lease, target: &Target, exchange: Exchange) -> complete::Outcome {
+        let retry_after = exchange.answer.as_ref().and_then(|answer| answer.retry_after);
+        let record = record(exchange);
+        let delivered = record.error.is_none();
+        if delivered || lease.attempt > target.retries {
+            let error = record.error.clone();
+            return complete::Outcome::Finished(Finished { lease: lease.key(), delivered, attempt: lease.attempt as i16, record: Some(record), error });
+        }
+        let default = self.0.settings.backoff;
+        let backoff = Backoff {
+            first: target.backoff_first.unwrap_or(default.first),
+            factor: default.factor,
+            longest: target.backoff_longest.unwrap_or(default.longest),
+        };
+        let wait = backoff.wait(lease.attempt, rand::random(), retry_after).as_secs_f64();
+        complete::Outcome::Retried(Retried { lease: lease.key(), attempt: lease.attempt as i16, wait, record })
+    }
+}
+
+fn record(exchange: Exchange) -> AttemptRecord {
+    let mut record = AttemptRecord {
+        started_at: exchange.started_at,
+        duration_us: i32::try_from(exchange.duration.as_micros()).unwrap_or(i32::MAX),
+        response_status: None,
+        response_cut: false,
+        response_headers: None,
+        response_body: None,
+        error: exchange.error,
+    };
+    if let Some(answer) = exchange.answer {
+        record.response_status = Some(answer.status as i16);
+        record.response_cut = answer.cut;
+        record.response_headers = Some(answer.headers);
+        record.response_body = Some(answer.body);
+    }
+    record
+}

@@ -1,0 +1,154 @@
+//! The poller: claims what is due, sleeps until something is, and looks once a second in any case, since another node may
+//! have queued it. Setting the alarm is a hint that saves waiting; the poll is the guarantee.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::{Engine, LOST_ATTEMPTS, Lease, Patience, complete};
+use crate::delivery::cloud_event::Event;
+use crate::store::{Claimed, Finished, LeaseKey};
+
+/// The longest sleep between two looks.
+const POLL: Duration = Duration::from_secs(1);
+/// The most deliveries in one claim.
+const BATCH: usize = 256;
+
+/// When the poller has to look next.
+#[derive(Default)]
+pub(super) struct Alarm {
+    at: Mutex<Option<Instant>>,
+    earlier: Notify,
+}
+
+impl Alarm {
+    /// Asks for a look at the given time; an earlier one that is already set stays.
+    pub fn ring_at(&self, at: Instant) {
+        let mut set = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        if set.is_none_or(|set| at < set) {
+            *set = Some(at);
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Sleeps until the alarm rings or `latest` has come, and clears it.
+    async fn sleep(&self, latest: Instant) {
+        loop {
+            let at = self.at.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(latest).min(latest);
+            tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => break,
+                () = self.earlier.notified() => {}
+            }
+        }
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Engine {
+    pub(super) async fn poll(self) {
+        let mut patience = Patience::new();
+        loop {
+            let pause = match self.look().await {
+                Ok(pause) => {
+                    patience = Patience::new();
+                    pause
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look for due deliveries; trying again");
+                    tokio::select! {
+                        () = patience.wait() => continue,
+                        () = self.0.stop.cancelled() => return,
+                    }
+                }
+            };
+            tokio::select! {
+                () = self.0.alarm.sleep(Instant::now() + pause) => {}
+                () = self.0.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Claims everything that is due and that there is room for, and says how long nothing more will be.
+    async fn look(&self) -> Result<Duration, sqlx::Error> {
+        loop {
+            let room = self.0.lanes.room();
+            if room == 0 {
+                // Whoever frees the first slot rings the alarm.
+                return Ok(POLL);
+            }
+            match self.0.store.next_due(&self.0.lanes.saturated()).await? {
+                None => return Ok(POLL),
+                Some(seconds) if seconds > 0.0 => return Ok(Duration::from_secs_f64(seconds.min(POLL.as_secs_f64()))),
+                Some(_) => {}
+            }
+            let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
+            let claimed_at = Instant::now();
+            let limit = room.min(BATCH) as i32;
+            let claimed = self.0.store.claim(self.0.node, (&busy, &free), self.0.settings.concurrency as i32, limit).await?;
+            if claimed.is_empty() {
+                // Another node was faster, or holds the rows at this moment.
+                return Ok(Duration::from_millis(20));
+            }
+            self.take_up_claimed(claimed, claimed_at).await;
+            if self.0.stop.is_cancelled() {
+                return Ok(POLL);
+            }
+        }
+    }
+
+    async fn take_up_claimed(&self, claimed: Vec<Claimed>, claimed_at: Instant) {
+        let mut leases = Vec::with_capacity(claimed.len());
+        let mut versions = HashMap::new();
+        for row in claimed {
+            versions.insert(row.trigger_id, row.trigger_version);
+            let key = LeaseKey { event_id: row.event_id, trigger_id: row.trigger_id, run: row.run, fence: row.fence };
+            let (Some(event_type), Some(data), Some(due_at)) = (row.event_type, row.data, row.event_due_at) else {
+                self.set_aside(key, row.attempt, "The data of the event is gone from the database.").await;
+                continue;
+            };
+            let event = Arc::new(Event { id: row.event_id, project_id: row.project_id, event_type, data, due_at });
+            leases.push(Lease { event, trigger_id: row.trigger_id, run: row.run, fence: row.fence, attempt: row.attempt.unsigned_abs(), claimed_at });
+        }
+        self.dispatch(leases, &versions).await;
+    }
+
+    /// Hands leases to their lanes, once the triggers' settings are at hand.
+    pub(super) async fn dispatch(&self, leases: Vec<Lease>, versions: &HashMap<i32, i64>) {
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.targets.load(&self.0.store, versions).await {
+            tracing::warn!(%error, "cannot load triggers; their deliveries are given back");
+            return self.release(leases).await;
+        }
+        for lease in leases {
+            let Some(target) = self.0.targets.get(lease.trigger_id) else {
+                self.set_aside(lease.key(), lease.attempt as i16, "The trigger is gone from the database.").await;
+                continue;
+            };
+            if lease.attempt > target.retries.saturating_add(1).saturating_add(LOST_ATTEMPTS) {
+                self.set_aside(lease.key(), lease.attempt as i16, "Too many attempts were cut short by a crash of the server.").await;
+                continue;
+            }
+            let slots = target.concurrency.unwrap_or(self.0.settings.concurrency) as usize;
+            if let Some(lease) = self.0.lanes.enter(lease, slots) {
+                self.spawn_attempt(lease);
+            }
+        }
+    }
+
+    /// Ends a delivery as failed without another attempt, so that it blocks nothing.
+    async fn set_aside(&self, lease: LeaseKey, attempt: i16, why: &str) {
+        let ended = Finished { lease, delivered: false, attempt, record: None, error: Some(why.to_owned()) };
+        self.report(complete::Outcome::Finished(ended)).await;
+    }
+
+    /// Gives leases back whose attempt has not begun.
+    pub(super) async fn release(&self, leases: Vec<Lease>) {
+        for lease in leases {
+            self.report(complete::Outcome::Released(lease.key())).await;
+        }
+    }
+}

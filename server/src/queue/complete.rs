@@ -1,0 +1,129 @@
+//! Writes outcomes down in batches: whatever has ended while the last batch was being written makes the next one.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Engine, Patience};
+use crate::store::{Finished, LeaseKey, Retried, Store};
+
+/// The most outcomes in one batch.
+const BATCH: usize = 256;
+
+/// What became of a lease.
+pub(super) enum Outcome {
+    Finished(Finished),
+    Retried(Retried),
+    Released(LeaseKey),
+}
+
+impl Engine {
+    pub(super) async fn report(&self, outcome: Outcome) {
+        // The completer outlives all who report; only a panic in it could close the channel, and then leases expire.
+        drop(self.0.outcomes.send(outcome).await);
+    }
+
+    pub(super) async fn complete(self, mut outcomes: mpsc::Receiver<Outcome>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                _ = outcomes.recv_many(&mut batch, BATCH) => {}
+                () = self.0.stop_completer.cancelled() => {
+                    outcomes.close();
+                    while outcomes.recv_many(&mut batch, BATCH).await > 0 {
+                        self.write(&mut batch).await;
+                    }
+                    return;
+                }
+            }
+            self.write(&mut batch).await;
+        }
+    }
+
+    async fn write(&self, outcomes: &mut Vec<Outcome>) {
+        let (mut finished, mut retried, mut released) = (Vec::new(), Vec::new(), Vec::new());
+        for outcome in outcomes.drain(..) {
+            match outcome {
+                Outcome::Finished(one) => finished.push(one),
+                Outcome::Retried(one) => retried.push(one),
+                Outcome::Released(one) => released.push(one),
+            }
+        }
+        let soonest_retry = retried.iter().map(|one| one.wait).reduce(f64::min);
+        let look_now = !released.is_empty();
+        for batch in [Batch::Finished(finished), Batch::Retried(retried), Batch::Released(released)] {
+            if batch.len() > 0 {
+                let ended = self.persistently(batch).await;
+                self.0.waiters.wake(&ended);
+            }
+        }
+        if look_now {
+            self.look_now();
+        } else if let Some(at) = soonest_retry.and_then(|wait| Instant::now().checked_add(Duration::from_secs_f64(wait))) {
+            self.0.alarm.ring_at(at);
+        }
+    }
+
+    /// Writes a batch, again and again while the database is away. Where the batch itself is refused, each row is tried
+    /// alone, so that one that cannot be written holds up no other; its lease expires. Gives the events whose deliveries
+    /// ended.
+    async fn persistently(&self, batch: Batch) -> Vec<Uuid> {
+        let mut patience = Patience::new();
+        let mut left = vec![batch];
+        let mut ended = Vec::new();
+        while let Some(batch) = left.pop() {
+            match batch.write(&self.0.store, self.0.node).await {
+                Ok(events) => ended.extend(events),
+                Err(error) if super::unavailable(&error) => {
+                    if self.0.stop_completer.is_cancelled() {
+                        return ended;
+                    }
+                    tracing::warn!(%error, rows = batch.len(), "outcomes cannot be written; trying again");
+                    patience.wait().await;
+                    left.push(batch);
+                }
+                Err(error) if batch.len() == 1 => tracing::error!(%error, "an outcome cannot be written; its lease will expire"),
+                Err(error) => {
+                    tracing::error!(%error, rows = batch.len(), "a batch of outcomes was refused; one by one now");
+                    left.extend(batch.split());
+                }
+            }
+        }
+        ended
+    }
+}
+
+/// Outcomes of one kind: one statement.
+enum Batch {
+    Finished(Vec<Finished>),
+    Retried(Vec<Retried>),
+    Released(Vec<LeaseKey>),
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        match self {
+            Self::Finished(rows) => rows.len(),
+            Self::Retried(rows) => rows.len(),
+            Self::Released(rows) => rows.len(),
+        }
+    }
+
+    async fn write(&self, store: &Store, node: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
+        match self {
+            Self::Finished(rows) => store.finish(node, rows).await,
+            Self::Retried(rows) => store.retry(node, rows).await.map(|()| Vec::new()),
+            Self::Released(rows) => store.release(rows).await.map(|()| Vec::new()),
+        }
+    }
+
+    fn split(self) -> Vec<Self> {
+        match self {
+            Self::Finished(rows) => rows.into_iter().map(|row| Self::Finished(vec![row])).collect(),
+            Self::Retried(rows) => rows.into_iter().map(|row| Self::Retried(vec![row])).collect(),
+            Self::Released(rows) => rows.into_iter().map(|row| Self::Released(vec![row])).collect(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! This node's heartbeat, the burial of dead nodes, and the engine's housekeeping.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use super::Engine;
+
+/// Between two heartbeats.
+const BEAT: Duration = Duration::from_secs(2);
+/// A node that was not seen for so long is dead. With a beat and a poll on top, its deliveries resume within 10 s.
+const UNSEEN: Duration = Duration::from_secs(7);
+/// Between two looks at partitions and orphans.
+const HOUSEKEEPING: Duration = Duration::from_secs(300);
+/// The shortest time between two counts of the backlog.
+const COUNT: Duration = Duration::from_secs(1);
+
+impl Engine {
+    pub(super) async fn keep_alive(self) {
+        let mut last_beat: Option<Instant> = None;
+        while self.pause(BEAT).await {
+            if let Err(error) = self.0.store.beat(self.0.node).await {
+                tracing::warn!(%error, "cannot say that this node lives");
+                last_beat = None;
+                continue;
+            }
+            // After an outage of the database everybody looks dead; whoever has just come back waits for the others' beats.
+            let steady = last_beat.replace(Instant::now()).is_some_and(|at| at.elapsed() < UNSEEN / 2);
+            if !steady {
+                continue;
+            }
+            match self.0.store.bury_dead_nodes(UNSEEN.as_secs_f64()).await {
+                Ok(0) => {}
+                Ok(released) => {
+                    tracing::info!(released, "a node died; its deliveries are released");
+                    self.look_now();
+                }
+                Err(error) => tracing::warn!(%error, "cannot look for dead nodes"),
+            }
+        }
+    }
+
+    pub(super) async fn maintain(self) {
+        let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
+        let mut next_count = Instant::now();
+        while self.pause(COUNT).await {
+            if Instant::now() >= next_housekeeping {
+                next_housekeeping = Instant::now() + HOUSEKEEPING;
+                if let Err(error) = self.0.store.create_partitions().await {
+                    tracing::error!(%error, "cannot make the partitions of the coming days");
+                }
+                if let Err(error) = self.0.store.cancel_orphans().await {
+                    tracing::error!(%error, "cannot cancel the deliveries of deleted triggers");
+                }
+            }
+            let stale = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale;
+            if stale && Instant::now() >= next_count {
+                let clock = Instant::now();
+                self.count_backlog().await;
+                // Counting a long backlog takes a while: spend at most a twentieth of the time on it.
+                next_count = Instant::now() + clock.elapsed() * 20;
+            }
+        }
+    }
+
+    async fn count_backlog(&self) {
+        self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale = false;
+        match self.0.store.backlog().await {
+            Ok(pending) => {
+                let mut backlog = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+                // A full backlog empties without anything being accepted, so it is counted again.
+                backlog.stale |= pending.values().any(|pending| *pending as u64 >= self.0.settings.backlog_limit);
+                backlog.pending = pending;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot count the backlog");
+                self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale = true;
+            }
+        }
+    }
+
+    /// Sleeps; `false`: the engine stops.
+    async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.0.stop.cancelled() => false,
+        }
+    }
+}

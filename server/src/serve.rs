@@ -1,0 +1,164 @@
+//! `mission-control serve`: one process with the HTTP API, Mission Control and the delivery workers.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
+use http::{HeaderName, HeaderValue, StatusCode};
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::api::problem::Problem;
+use crate::api::{self, ApiState};
+use crate::config::Config;
+use crate::delivery::{Client, NetworkGuard};
+use crate::eventing::Eventing;
+use crate::queue::Engine;
+use crate::store::embedded::{Embedded, EmbeddedError};
+use crate::store::{self, Store};
+use crate::telemetry;
+
+/// How long a database of a URL may take to answer at start-up; it may be starting at the same time.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why the server does not start, or ended in disorder.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("Cannot listen on {address}: {source}. Is another program using the port? Choose another one with --listen.")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("The database cannot be used: {0}")]
+    Database(sqlx::Error),
+    #[error("The HTTP client cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
+    #[error("The HTTP server failed: {0}")]
+    Http(std::io::Error),
+}
+
+/// Runs the server until SIGTERM or SIGINT. `ui` makes Mission Control's routes.
+pub async fn serve(config: Config, ui: impl FnOnce(Eventing) -> Router) -> Result<(), ServeError> {
+    let dev_mode = config.dev_mode().map_err(ServeError::Refused)?;
+    telemetry::init(&config.log, config.log_format).map_err(ServeError::Refused)?;
+    // The default provider of rustls: an error would mean that there is one already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let stop = on_signal().map_err(ServeError::Http)?;
+    // First, so that a port in use shows before anything else is touched.
+    let listener = TcpListener::bind(config.listen).await.map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let address = listener.local_addr().map_err(ServeError::Http)?;
+
+    let embedded = match &config.database_url {
+        Some(_) => None,
+        None => Some(Embedded::start(&config.data_dir).await?),
+    };
+    let served = serve_on(&config, dev_mode, listener, address, embedded.as_ref(), ui, stop).await;
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    if served.is_ok() {
+        tracing::info!("stopped");
+    }
+    served
+}
+
+async fn serve_on(
+    config: &Config,
+    dev_mode: bool,
+    listener: TcpListener,
+    address: SocketAddr,
+    embedded: Option<&Embedded>,
+    ui: impl FnOnce(Eventing) -> Router,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let options = match (embedded, &config.database_url) {
+        (Some(embedded), _) => embedded.options(),
+        (None, url) => store::parse_database_url(url.as_deref().unwrap_or_default()).map_err(ServeError::Refused)?,
+    };
+    let store = open_store(options, config.database_connections).await.map_err(ServeError::Database)?;
+    if dev_mode {
+        store.create_project("default", "Default").await.map_err(ServeError::Database)?;
+    }
+    let guard = Arc::new(NetworkGuard::new(&config.allow_networks, dev_mode));
+    let client = Client::new(guard.clone())?;
+    let engine = Engine::start(store.clone(), client, config.engine()).await.map_err(ServeError::Database)?;
+    let eventing = Eventing::new(engine.clone(), guard, dev_mode);
+    let app = api::router(ApiState { eventing: eventing.clone(), body_limit: config.body_limit }).merge(ui(eventing));
+    let app = layers(app);
+
+    tracing::info!(node = %engine.node(), dev_mode, "serving http://{address}");
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+    let http = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut http = tokio::spawn(http.into_future());
+    let ended = tokio::select! {
+        ended = &mut http => Some(ended),
+        () = stop.cancelled() => {
+            tracing::info!("stopping: no new requests, finishing what is under way");
+            tokio::time::timeout(config.grace, &mut http).await.ok()
+        }
+    };
+    http.abort();
+    engine.shut_down(config.grace).await;
+    store.close().await;
+    match ended {
+        Some(Ok(Err(error))) => Err(ServeError::Http(error)),
+        Some(Err(error)) => Err(ServeError::Http(std::io::Error::other(error))),
+        _ => Ok(()),
+    }
+}
+
+/// Opens the database, with patience for one that is still starting.
+async fn open_store(options: PgConnectOptions, connections: u32) -> Result<Store, sqlx::Error> {
+    let deadline = tokio::time::Instant::now() + DATABASE_PATIENCE;
+    loop {
+        match Store::open(options.clone(), connections).await {
+            Err(error) if store::is_unavailable(&error) && tokio::time::Instant::now() < deadline => {
+                tracing::warn!(%error, "the database does not answer yet; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn layers(app: Router) -> Router {
+    let header = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    app.layer(axum::middleware::from_fn(api::refuse_foreign_origins))
+        .layer(header("x-content-type-options", "nosniff"))
+        .layer(header("referrer-policy", "same-origin"))
+        // Nobody may put Mission Control into a frame and have its buttons clicked.
+        .layer(header("content-security-policy", "frame-ancestors 'none'"))
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    tracing::error!(what, "a request panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside the server; its log says more.").into_response()
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+fn on_signal() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(stop)
+}

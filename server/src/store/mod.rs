@@ -1,0 +1,107 @@
+//! All SQL, one file a noun, and the embedded PostgreSQL.
+//!
+//! Queries are checked against the schema at compile time; `cargo xtask prepare` renews what that needs in `.sqlx`.
+
+pub mod embedded;
+mod events;
+mod maintenance;
+mod nodes;
+mod projects;
+mod queue;
+mod triggers;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use uuid::Uuid;
+
+pub use events::{OutcomeRow, StoredAttempt};
+pub use projects::ProjectRow;
+pub use queue::{Accepted, AcceptEvent, AttemptRecord, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Refusal, Retried};
+pub use triggers::{TargetRow, TriggerRow};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// How long a caller waits for a connection before it hears that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The one way to the database.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+    /// Commits without waiting for the disk, for what a crash may forget: it costs a redelivery, never an event.
+    /// Source: PostgreSQL manual, "Asynchronous Commit".
+    relaxed: PgPool,
+}
+
+impl Store {
+    /// Connects, migrates and makes the partitions of the coming days. Safe when several nodes start at once.
+    pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
+        let options = options.application_name("mission-control");
+        let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let durable = options.clone().options([("synchronous_commit", "on")]);
+        let relaxed = options.options([("synchronous_commit", "off")]);
+        let store = Self {
+            pool: pool(connections).connect_with(durable).await?,
+            relaxed: pool(4).connect_lazy_with(relaxed),
+        };
+        // The migrator holds an advisory lock while it works, so that of several nodes one migrates and the others wait.
+        MIGRATIONS.run(&store.pool).await?;
+        store.create_partitions().await?;
+        Ok(store)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        sqlx::query!("select 1 as one").fetch_one(&self.pool).await.map(drop)
+    }
+
+    /// The identity of this installation, the same over all nodes and restarts.
+    pub async fn instance(&self) -> Result<Uuid, sqlx::Error> {
+        sqlx::query_scalar!("select id from instance").fetch_one(&self.pool).await
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+        self.relaxed.close().await;
+    }
+}
+
+/// Parses a connection URL, with a reason a person can use.
+pub fn parse_database_url(url: &str) -> Result<PgConnectOptions, String> {
+    PgConnectOptions::from_str(url).map_err(|error| format!("The database URL cannot be read ({error}); it looks like postgres://user:password@host:5432/name."))
+}
+
+/// Whether an error means that the database cannot be reached or is not ready: worth trying again, and nobody's fault
+/// who sent a request.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        // Class 08: connection; 53: resources; 57P0x: shut down or starting. PostgreSQL manual, appendix A.
+        sqlx::Error::Database(database) => {
+            database.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006")
+        }
+        _ => false,
+    }
+}
+
+/// Whether the same statement may succeed when simply run again: a serialization failure or a deadlock.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "40001" || code == "40P01"))
+}
+
+/// Runs a statement again when it lost to another one, a few times at most.
+async fn retried<T, F>(mut statement: impl FnMut() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut left = 5;
+    loop {
+        match statement().await {
+            Err(error) if left > 0 && is_transient(&error) => left -= 1,
+            other => return other,
+        }
+    }
+}

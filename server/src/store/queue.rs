@@ -1,0 +1,565 @@
+//! The hot table: accepting, claiming, and ending deliveries.
+//!
+//! Everything works on batches, every comparison of times uses the database's clock, and whoever changes a claimed row
+//! must still hold its lease: `run` and `fence` have to match.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use super::{Store, retried};
+
+/// Seconds that a lease outlasts its trigger's timeout: time to wait for a slot and to write the outcome down.
+pub const LEASE_SLACK: f64 = 15.0;
+
+/// One event to accept.
+#[derive(Clone, Debug)]
+pub struct AcceptEvent {
+    pub id: Uuid,
+    pub project: String,
+    pub event_type: String,
+    pub data: String,
+    pub at: Option<DateTime<Utc>>,
+    /// Seconds.
+    pub delay: f64,
+    pub synchronous: bool,
+    pub key: Option<String>,
+}
+
+/// What became of one event.
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    UnknownProject,
+    /// A synchronous event that nobody could be waiting for; nothing was queued.
+    Refused(Refusal),
+    Queued {
+        event_id: Uuid,
+        project_id: i32,
+        due_at: DateTime<Utc>,
+        triggers: i32,
+        /// The idempotency key was known: this is the event of back then.
+        replayed: bool,
+        /// Deliveries already leased to this node: trigger and its version.
+        leases: Vec<(i32, i64)>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NoTrigger,
+    TooLate,
+}
+
+/// How the accepting node takes part in the deliveries.
+#[derive(Clone, Debug)]
+pub struct Held<'a> {
+    pub node: Uuid,
+    /// Lease what is due now to this node.
+    pub lease: bool,
+    /// Triggers that have no free slot here: leave theirs to whoever claims.
+    pub saturated: &'a [i32],
+    /// Seconds that a synchronous caller waits.
+    pub sync_wait: f64,
+}
+
+/// A delivery claimed by this node, with its event.
+#[derive(Debug)]
+pub struct Claimed {
+    pub event_id: Uuid,
+    pub trigger_id: i32,
+    pub project_id: i32,
+    pub attempt: i16,
+    pub fence: i32,
+    pub run: i16,
+    pub trigger_version: i64,
+    pub event_type: Option<String>,
+    pub data: Option<String>,
+    pub event_due_at: Option<DateTime<Utc>>,
+}
+
+/// What proves that a lease is still held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseKey {
+    pub event_id: Uuid,
+    pub trigger_id: i32,
+    pub run: i16,
+    pub fence: i32,
+}
+
+/// One attempt as it is written down.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    pub started_at: DateTime<Utc>,
+    pub duration_us: i32,
+    pub response_status: Option<i16>,
+    pub response_cut: bool,
+    pub response_headers: Option<String>,
+    pub response_body: Option<Vec<u8>>,
+    pub error: Option<String>,
+}
+
+/// A delivery that ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    pub lease: LeaseKey,
+    pub delivered: bool,
+    pub attempt: i16,
+    /// `None`: it was ended without another attempt.
+    pub record: Option<AttemptRecord>,
+    pub error: Option<String>,
+}
+
+/// A delivery that failed and is tried again.
+#[derive(Clone, Debug)]
+pub struct Retried {
+    pub lease: LeaseKey,
+    pub attempt: i16,
+    /// Seconds.
+    pub wait: f64,
+    pub record: AttemptRecord,
+}
+
+impl Store {
+    /// Accepts a batch in one transaction: all of it is durable when this returns, or none of it. One outcome an event, in
+    /// order.
+    pub async fn accept(&self, events: &[AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
+        retried(|| async {
+            let mut connection = self.pool.acquire().await?;
+            if events.iter().all(|event| event.key.is_none()) {
+                // One statement is one transaction.
+                return insert_events(&mut connection, &events.iter().collect::<Vec<_>>(), held).await;
+            }
+            let mut transaction = connection.begin().await?;
+            let accepted = accept_keyed(&mut transaction, events, held).await?;
+            transaction.commit().await?;
+            Ok(accepted)
+        })
+        .await
+    }
+
+    /// Seconds until the earliest delivery that this node could take is due; negative: overdue.
+    pub async fn next_due(&self, full: &[i32]) -> Result<Option<f64>, sqlx::Error> {
+        sqlx::query_scalar!(
+            r#"with recursive waiting (trigger_id) as (
+                   (select trigger_id from queue order by trigger_id limit 1)
+                   union all
+                   select (select q.trigger_id from queue q where q.trigger_id > w.trigger_id order by q.trigger_id limit 1)
+                     from waiting w where w.trigger_id is not null
+               )
+               select extract(epoch from min(first.due_at) - now())::float8 as "seconds"
+                 from waiting w
+                 join triggers t on t.id = w.trigger_id and t.enabled and t.deleted_at is null and t.id <> all ($1)
+                cross join lateral (select q.due_at from queue q where q.trigger_id = t.id order by q.due_at limit 1) first"#,
+            full
+        )
+        .fetch_one(&self.relaxed)
+        .await
+    }
+
+    /// Leases due deliveries to a node: at most `limit`, and of each trigger no more than it has free slots. `slots` holds
+    /// the free slots of the triggers this node is busy with; the others have all theirs.
+    pub async fn claim(&self, node: Uuid, slots: (&[i32], &[i32]), default_concurrency: i32, limit: i32) -> Result<Vec<Claimed>, sqlx::Error> {
+        retried(|| {
+            sqlx::query_as!(
+                Claimed,
+                // `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog.
+                // The rows are picked in a materialized CTE, so that the plan cannot run the locking scan twice, and the
+                // events are looked up one by one, so that it cannot scan their partitions.
+                r#"with recursive waiting (trigger_id) as (
+                       (select trigger_id from queue order by trigger_id limit 1)
+                       union all
+                       select (select q.trigger_id from queue q where q.trigger_id > w.trigger_id order by q.trigger_id limit 1)
+                         from waiting w where w.trigger_id is not null
+                   ),
+                   slots as materialized (
+                       select t.id as trigger_id, t.version, t.timeout_ms, least(coalesce(b.free, t.concurrency, $4), $5) as free
+                         from waiting w
+                         join triggers t on t.id = w.trigger_id and t.enabled and t.deleted_at is null
+                         left join unnest($2::int[], $3::int[]) as b (trigger_id, free) on b.trigger_id = t.id
+                        order by random()
+                   ),
+                   picked as materialized (
+                       select q.*, s.version, s.timeout_ms
+                         from slots s
+                        cross join lateral (
+                              select event_id, trigger_id, project_id
+                                from queue
+                               where trigger_id = s.trigger_id and due_at <= now()
+                               order by due_at
+                               limit s.free
+                                 for update skip locked
+                             ) q
+                        where s.free > 0
+                        limit $5
+                   ),
+                   claimed as (
+                       update queue q
+                          set attempt = q.attempt + 1,
+                              fence   = q.fence + 1,
+                              owner   = $1,
+                              due_at  = now() + make_interval(secs => p.timeout_ms / 1000.0 + $6::float8)
+                         from picked p
+                        where q.event_id = p.event_id and q.trigger_id = p.trigger_id and q.project_id = p.project_id
+                       returning q.event_id, q.trigger_id, q.project_id, q.attempt, q.fence, q.run, p.version
+                   )
+                   select c.event_id as "event_id!", c.trigger_id as "trigger_id!", c.project_id as "project_id!",
+                          c.attempt as "attempt!", c.fence as "fence!", c.run as "run!", c.version as "trigger_version!",
+                          e.type as "event_type?", e.data as "data?", e.due_at as "event_due_at?"
+                     from claimed c
+                     left join lateral (
+                          select type, data, due_at from events where project_id = c.project_id and id = c.event_id limit 1
+                         ) e on true"#,
+                node,
+                slots.0,
+                slots.1,
+                default_concurrency,
+                limit,
+                LEASE_SLACK
+            )
+            .fetch_all(&self.relaxed)
+        })
+        .await
+    }
+
+    /// Moves ended deliveries into the history. Those whose lease was lost are passed over. Gives the events that moved.
+    pub async fn finish(&self, node: Uuid, ended: &[Finished]) -> Result<Vec<Uuid>, sqlx::Error> {
+        let leases = Leases::of(ended.iter().map(|one| one.lease));
+        let status: Vec<_> = ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }.to_owned()).collect();
+        let attempts: Vec<_> = ended.iter().map(|one| one.attempt).collect();
+        let errors: Vec<_> = ended.iter().map(|one| one.error.clone()).collect();
+        let records = Records::of(ended.iter().map(|one| one.record.as_ref()));
+        retried(|| {
+            sqlx::query_scalar!(
+                r#"with ended as (
+                       select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::text[], $6::smallint[], $7::timestamptz[],
+                                            $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[])
+                           as i (event_id, trigger_id, run, fence, status, attempts, started_at,
+                                 duration_us, response_status, response_cut, response_headers, response_body, error)
+                   ),
+                   gone as (
+                       delete from queue q using ended i
+                        where q.event_id = i.event_id and q.trigger_id = i.trigger_id and q.run = i.run and q.fence = i.fence
+                       returning q.event_id, q.trigger_id, q.project_id
+                   )
+                   insert into deliveries (event_id, project_id, trigger_id, run, node, status, attempts, started_at, duration_us,
+                                           response_status, response_cut, response_headers, response_body, error)
+                   select i.event_id, g.project_id, i.trigger_id, i.run, $14, i.status::delivery_status, i.attempts, i.started_at, i.duration_us,
+                          i.response_status, i.response_cut, i.response_headers, i.response_body, i.error
+                     from ended i
+                     join gone g on g.event_id = i.event_id and g.trigger_id = i.trigger_id
+                   returning event_id"#,
+                &leases.events,
+                &leases.triggers,
+                &leases.runs,
+                &leases.fences,
+                &status,
+                &attempts,
+                &records.started_at as &[Option<DateTime<Utc>>],
+                &records.duration_us as &[Option<i32>],
+                &records.response_status as &[Option<i16>],
+                &records.response_cut,
+                &records.response_headers as &[Option<String>],
+                &records.response_body as &[Option<Vec<u8>>],
+                &errors as &[Option<String>],
+                node
+            )
+            .fetch_all(&self.relaxed)
+        })
+        .await
+    }
+
+    /// Puts failed deliveries back for their next attempt and writes the failed one down. Those whose lease was lost are
+    /// passed over.
+    pub async fn retry(&self, node: Uuid, failed: &[Retried]) -> Result<(), sqlx::Error> {
+        let leases = Leases::of(failed.iter().map(|one| one.lease));
+        let attempts: Vec<_> = failed.iter().map(|one| one.attempt).collect();
+        let waits: Vec<_> = failed.iter().map(|one| one.wait).collect();
+        let errors: Vec<_> = failed.iter().map(|one| one.record.error.clone().unwrap_or_default()).collect();
+        let records = Records::of(failed.iter().map(|one| Some(&one.record)));
+        retried(|| {
+            sqlx::query!(
+                "with failed as (
+                     select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::float8[], $6::smallint[], $7::timestamptz[],
+                                          $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[])
+                         as i (event_id, trigger_id, run, fence, wait, attempt, started_at,
+                               duration_us, response_status, response_cut, response_headers, response_body, error)
+                 ),
+                 kept as (
+                     update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
+                       from failed i
+                      where q.event_id = i.event_id and q.trigger_id = i.trigger_id and q.run = i.run and q.fence = i.fence
+                     returning q.event_id, q.trigger_id, q.project_id, q.due_at
+                 )
+                 insert into attempts (event_id, project_id, trigger_id, run, attempt, node, started_at, retry_at, duration_us,
+                                       response_status, response_cut, response_headers, response_body, error)
+                 select i.event_id, k.project_id, i.trigger_id, i.run, i.attempt, $14, i.started_at, k.due_at, i.duration_us,
+                        i.response_status, i.response_cut, i.response_headers, i.response_body, i.error
+                   from failed i
+                   join kept k on k.event_id = i.event_id and k.trigger_id = i.trigger_id",
+                &leases.events,
+                &leases.triggers,
+                &leases.runs,
+                &leases.fences,
+                &waits,
+                &attempts,
+                &records.started_at as &[Option<DateTime<Utc>>],
+                &records.duration_us as &[Option<i32>],
+                &records.response_status as &[Option<i16>],
+                &records.response_cut,
+                &records.response_headers as &[Option<String>],
+                &records.response_body as &[Option<Vec<u8>>],
+                &errors,
+                node
+            )
+            .execute(&self.relaxed)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Gives back leases whose attempt never began: they are due at once, and the attempt is not counted.
+    pub async fn release(&self, leases: &[LeaseKey]) -> Result<(), sqlx::Error> {
+        let leases = Leases::of(leases.iter().copied());
+        retried(|| {
+            sqlx::query!(
+                "update queue q set due_at = now(), owner = null, attempt = q.attempt - 1
+                   from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[]) as i (event_id, trigger_id, run, fence)
+                  where q.event_id = i.event_id and q.trigger_id = i.trigger_id and q.run = i.run and q.fence = i.fence",
+                &leases.events,
+                &leases.triggers,
+                &leases.runs,
+                &leases.fences
+            )
+            .execute(&self.relaxed)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Pending deliveries by project name.
+    pub async fn backlog(&self) -> Result<HashMap<String, i64>, sqlx::Error> {
+        let rows = sqlx::query!(
+            r#"select p.name, q.pending as "pending!"
+                 from (select project_id, count(*) as pending from queue group by project_id) q
+                 join projects p on p.id = q.project_id"#
+        )
+        .fetch_all(&self.relaxed)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.name, row.pending)).collect())
+    }
+}
+
+/// Inserts events, fans them out to their triggers, and says which deliveries are leased to this node.
+async fn insert_events(connection: &mut PgConnection, events: &[&AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
+    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+    let projects: Vec<_> = events.iter().map(|event| event.project.clone()).collect();
+    let types: Vec<_> = events.iter().map(|event| event.event_type.clone()).collect();
+    let data: Vec<_> = events.iter().map(|event| event.data.clone()).collect();
+    let at: Vec<_> = events.iter().map(|event| event.at).collect();
+    let delays: Vec<_> = events.iter().map(|event| event.delay).collect();
+    let synchronous: Vec<_> = events.iter().map(|event| event.synchronous).collect();
+    let rows = sqlx::query!(
+        r#"with input as (
+               select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::float8[], $7::bool[])
+                   as i (id, project, type, data, at, delay, synchronous)
+           ),
+           due as materialized (
+               select i.id, i.type, i.data, i.synchronous, p.id as project_id,
+                      -- Milliseconds, as the CloudEvent's time is written; the past means now.
+                      date_trunc('milliseconds', greatest(coalesce(i.at, now()) + make_interval(secs => i.delay), now())) as due_at
+                 from input i
+                 join projects p on p.name = i.project
+           ),
+           fan as materialized (
+               select d.id, t.id as trigger_id, t.version, t.timeout_ms,
+                      $8 and t.enabled and d.due_at <= now() and t.id <> all ($9) as leased
+                 from due d
+                 join triggers t on t.project_id = d.project_id and t.type = d.type and t.deleted_at is null
+           ),
+           counted as materialized (
+               select d.*, coalesce(f.triggers, 0)::int as triggers,
+                      case when d.synchronous and f.triggers is null then 1
+                           when d.synchronous and d.due_at > now() + make_interval(secs => $10) then 2
+                           else 0
+                      end as refusal
+                 from due d
+                 left join (select id, count(*) as triggers from fan group by id) f on f.id = d.id
+           ),
+           new_events as (
+               insert into events (id, project_id, type, data, due_at, triggers)
+               select id, project_id, type, data, due_at, triggers from counted where refusal = 0
+           ),
+           new_queue as (
+               insert into queue (event_id, trigger_id, project_id, due_at, attempt, fence, owner)
+               select f.id, f.trigger_id, c.project_id,
+                      case when f.leased then now() + make_interval(secs => f.timeout_ms / 1000.0 + $11::float8) else c.due_at end,
+                      f.leased::int, f.leased::int, case when f.leased then $12::uuid end
+                 from fan f
+                 join counted c on c.id = f.id and c.refusal = 0
+           )
+           select c.id as "id!", c.project_id as "project_id!", c.due_at as "due_at!", c.triggers as "triggers!", c.refusal as "refusal!",
+                  f.trigger_id as "trigger_id?", f.version as "version?"
+             from counted c
+             left join fan f on f.id = c.id and f.leased and c.refusal = 0"#,
+        &ids,
+        &projects,
+        &types,
+        &data,
+        &at as &[Option<DateTime<Utc>>],
+        &delays,
+        &synchronous,
+        held.lease,
+        held.saturated,
+        held.sync_wait,
+        LEASE_SLACK,
+        held.node
+    )
+    .fetch_all(connection)
+    .await?;
+
+    let mut found: HashMap<Uuid, Accepted> = HashMap::with_capacity(events.len());
+    for row in rows {
+        let accepted = found.entry(row.id).or_insert_with(|| match row.refusal {
+            1 => Accepted::Refused(Refusal::NoTrigger),
+            2 => Accepted::Refused(Refusal::TooLate),
+            _ => Accepted::Queued {
+                event_id: row.id,
+                project_id: row.project_id,
+                due_at: row.due_at,
+                triggers: row.triggers,
+                replayed: false,
+                leases: Vec::new(),
+            },
+        });
+        if let (Accepted::Queued { leases, .. }, Some(trigger), Some(version)) = (accepted, row.trigger_id, row.version) {
+            leases.push((trigger, version));
+        }
+    }
+    Ok(ids.iter().map(|id| found.remove(id).unwrap_or(Accepted::UnknownProject)).collect())
+}
+
+/// Accepts events some of which have idempotency keys: whoever inserts a key first owns it, within the batch and against
+/// all others; the rest are answered with the owner's event.
+async fn accept_keyed(connection: &mut PgConnection, events: &[AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
+    // In one order everywhere, so that two batches with the same keys wait for each other instead of deadlocking.
+    let mut keyed: Vec<_> = events.iter().filter_map(|event| Some((event.project.clone(), event.key.clone()?, event.id))).collect();
+    keyed.sort();
+    let projects: Vec<_> = keyed.iter().map(|one| one.0.clone()).collect();
+    let keys: Vec<_> = keyed.iter().map(|one| one.1.clone()).collect();
+    let ids: Vec<_> = keyed.iter().map(|one| one.2).collect();
+    sqlx::query!(
+        "insert into idempotency_keys (project_id, key, event_id)
+         select p.id, i.key, i.id
+           from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as i (project, key, id, place)
+           join projects p on p.name = i.project
+          order by i.place
+             on conflict do nothing",
+        &projects,
+        &keys,
+        &ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    let owners: HashMap<Uuid, Uuid> = sqlx::query!(
+        r#"select i.id as "id!", k.event_id
+             from unnest($1::text[], $2::text[], $3::uuid[]) as i (project, key, id)
+             join projects p on p.name = i.project
+             join idempotency_keys k on k.project_id = p.id and k.key = i.key"#,
+        &projects,
+        &keys,
+        &ids
+    )
+    .fetch_all(&mut *connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.id, row.event_id))
+    .collect();
+
+    let owner = |event: &AcceptEvent| owners.get(&event.id).copied().unwrap_or(event.id);
+    let fresh: Vec<_> = events.iter().filter(|event| owner(event) == event.id).collect();
+    let inserted = insert_events(connection, &fresh, held).await?;
+    let refused: Vec<_> = fresh.iter().zip(&inserted).filter(|(_, accepted)| matches!(accepted, Accepted::Refused(_))).map(|(event, _)| event.id).collect();
+    if !refused.is_empty() {
+        // Nothing was queued under these keys: they stay free.
+        sqlx::query!("delete from idempotency_keys where event_id = any($1)", &refused).execute(&mut *connection).await?;
+    }
+    let mut outcomes: HashMap<Uuid, Accepted> = fresh.iter().map(|event| event.id).zip(inserted).collect();
+
+    let replayed: Vec<_> = events.iter().map(owner).filter(|id| !outcomes.contains_key(id)).collect();
+    let rows = sqlx::query!(
+        r#"select k.event_id, k.project_id, coalesce(e.due_at, k.created_at) as "due_at!", coalesce(e.triggers, 0) as "triggers!"
+             from idempotency_keys k
+             left join events e on e.project_id = k.project_id and e.id = k.event_id
+            where k.event_id = any($1) and (k.project_id, k.key) in (
+                  select p.id, i.key from unnest($2::text[], $3::text[]) as i (project, key) join projects p on p.name = i.project)"#,
+        &replayed,
+        &projects,
+        &keys
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in rows {
+        let (event_id, project_id, due_at, triggers) = (row.event_id, row.project_id, row.due_at, row.triggers);
+        outcomes.insert(event_id, Accepted::Queued { event_id, project_id, due_at, triggers, replayed: true, leases: Vec::new() });
+    }
+    Ok(events
+        .iter()
+        .map(|event| match outcomes.get(&owner(event)) {
+            // A second event of this batch under the key of the first: the same event, but only the first dispatches it.
+            Some(Accepted::Queued { event_id, project_id, due_at, triggers, .. }) if *event_id != event.id => {
+                Accepted::Queued { event_id: *event_id, project_id: *project_id, due_at: *due_at, triggers: *triggers, replayed: true, leases: Vec::new() }
+            }
+            Some(outcome) => outcome.clone(),
+            None => Accepted::UnknownProject,
+        })
+        .collect())
+}
+
+/// The columns of leases.
+struct Leases {
+    events: Vec<Uuid>,
+    triggers: Vec<i32>,
+    runs: Vec<i16>,
+    fences: Vec<i32>,
+}
+
+impl Leases {
+    fn of(leases: impl Iterator<Item = LeaseKey>) -> Self {
+        let mut columns = Self { events: Vec::new(), triggers: Vec::new(), runs: Vec::new(), fences: Vec::new() };
+        for lease in leases {
+            columns.events.push(lease.event_id);
+            columns.triggers.push(lease.trigger_id);
+            columns.runs.push(lease.run);
+            columns.fences.push(lease.fence);
+        }
+        columns
+    }
+}
+
+/// The columns of attempts, error apart.
+#[derive(Default)]
+struct Records {
+    started_at: Vec<Option<DateTime<Utc>>>,
+    duration_us: Vec<Option<i32>>,
+    response_status: Vec<Option<i16>>,
+    response_cut: Vec<bool>,
+    response_headers: Vec<Option<String>>,
+    response_body: Vec<Option<Vec<u8>>>,
+}
+
+impl Records {
+    fn of<'a>(records: impl Iterator<Item = Option<&'a AttemptRecord>>) -> Self {
+        let mut columns = Self::default();
+        for record in records {
+            columns.started_at.push(record.map(|record| record.started_at));
+            columns.duration_us.push(record.map(|record| record.duration_us));
+            columns.response_status.push(record.and_then(|record| record.response_status));
+            columns.response_cut.push(record.is_some_and(|record| record.response_cut));
+            columns.response_headers.push(record.and_then(|record| record.response_headers.clone()));
+            columns.response_body.push(record.and_then(|record| record.response_body.clone()));
+        }
+        columns
+    }
+}
