@@ -1,1 +1,44 @@
+//! Mission Control: the pages, and on the server the shell and the forms that work without JavaScript.
 
+// The types of views nest deeply.
+#![recursion_limit = "512"]
+
+#[cfg(feature = "ssr")]
+pub mod assets;
+pub mod components;
+#[cfg(feature = "ssr")]
+pub mod forms;
+mod page_state;
+pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod shell;
+
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::SsrMode;
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::path;
+
+use components::Layout;
+pub use page_state::{PageState, Posted};
+use pages::{NotFound, ProjectsPage, TriggersPage};
+
+/// The application, the same on the server and in the browser.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    PageState::provide();
+
+    view! {
+        <Title formatter=|title: String| format!("{title} · Mission Control") text="Event triggers"/>
+        <Router>
+            <Layout>
+                // Asynchronous rendering: the whole page is in the HTML, so that it needs no JavaScript.
+                <Routes fallback=NotFound>
+                    <Route path=path!("/projects") view=ProjectsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/event-triggers") view=TriggersPage ssr=SsrMode::Async/>
+                </Routes>
+            </Layout>
+        </Router>
+    }
+}

@@ -95,7 +95,8 @@ async fn serve_on(
     let app = api::router(ApiState { eventing: eventing.clone(), body_limit: config.body_limit }).merge(ui(eventing));
     let app = layers(app);
 
-    tracing::info!(node = %engine.node(), dev_mode, "serving http://{address}");
+    tracing::info!(node = %engine.node(), dev_mode, %address, "serving");
+    println!("Mission Control: http://{address}");
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     let http = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut http = tokio::spawn(http.into_future());

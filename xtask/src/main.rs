@@ -1,1 +1,70 @@
-fn main(){}
+//! All tooling of the repository. `cargo xtask --help` lists it.
+
+mod css;
+mod prepare;
+mod run;
+mod setup;
+mod shell;
+mod site;
+mod tests;
+mod wasm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    /// Install what is missing without asking
+    #[arg(long, global = true)]
+    yes: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what building and running needs: the wasm target and PostgreSQL's server programs
+    Setup,
+    /// Builds target/release/mission-control, one file to deploy
+    Build,
+    /// Builds and starts the server; further arguments are its own, such as -- --listen 127.0.0.1:8080
+    Run {
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Runs every check and test: formatting, clippy, rustdoc, unit, integration and end-to-end
+    Test,
+    /// Checks all SQL against a scratch database on the server of DATABASE_URL, and records it in .sqlx
+    Prepare,
+}
+
+fn main() -> ExitCode {
+    match carry_out(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\x1b[1;31merror:\x1b[0m {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(cli: &Cli) -> Result<()> {
+    std::env::set_current_dir(root())?;
+    match &cli.command {
+        Command::Setup => setup::Setup::new(cli.yes).for_running().map(drop),
+        Command::Build => run::build(cli.yes).map(drop),
+        Command::Run { arguments } => run::run(cli.yes, arguments),
+        Command::Test => tests::run(cli.yes),
+        Command::Prepare => prepare::run(),
+    }
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    own.parent().map(PathBuf::from).unwrap_or(own)
+}

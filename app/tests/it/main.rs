@@ -1,1 +1,10 @@
-fn main(){}
+//! The tests that speak HTTP to real `mission-control` processes on a real PostgreSQL, with real receivers.
+
+mod admin_api;
+mod delivery;
+mod engine;
+mod pages;
+mod queue_api;
+mod scheduling;
+mod start_up;
+mod support;

@@ -1,0 +1,49 @@
+use leptos::prelude::*;
+
+/// How loud a button is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Primary,
+    Plain,
+    Danger,
+}
+
+impl Kind {
+    fn classes(self) -> &'static str {
+        match self {
+            Self::Primary => "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-accent text-on-accent hover:bg-accent-strong disabled:opacity-60",
+            Self::Plain => "inline-flex items-center justify-center gap-1.5 h-9 px-3 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer border border-line bg-surface text-ink hover:bg-sunken disabled:opacity-60",
+            Self::Danger => "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-accent hover:opacity-90 disabled:opacity-60",
+        }
+    }
+}
+
+/// A link that looks like a button: it opens a dialog or a page, and the URL says so.
+#[component]
+pub fn ButtonLink(
+    #[prop(into)] href: String,
+    kind: Kind,
+    /// What it is for, where the text alone does not say on which thing it acts.
+    #[prop(optional, into)]
+    label: Option<String>,
+    children: Children,
+) -> impl IntoView {
+    view! { <a href=href class=kind.classes() aria-label=label>{children()}</a> }
+}
+
+/// The button that sends a form; while it is being sent it says so and cannot be pressed again.
+#[component]
+pub fn SubmitButton(
+    kind: Kind,
+    #[prop(optional, into)] pending: Signal<bool>,
+    #[prop(optional, into)] pending_text: Option<String>,
+    #[prop(optional, into)] label: Option<String>,
+    #[prop(into)] text: String,
+) -> impl IntoView {
+    let waiting = pending_text.unwrap_or_else(|| text.clone());
+    view! {
+        <button type="submit" class=kind.classes() disabled=pending aria-label=label>
+            {move || if pending.get() { waiting.clone() } else { text.clone() }}
+        </button>
+    }
+}

@@ -1,0 +1,28 @@
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+/// A command to copy. The button needs JavaScript, so it appears with it; the text can be selected without.
+#[component]
+pub fn CopyBlock(#[prop(into)] text: String, #[prop(into)] label: String) -> impl IntoView {
+    let hydrated = RwSignal::new(false);
+    let copied = RwSignal::new(false);
+    Effect::new(move |_| hydrated.set(true));
+    let content = StoredValue::new(text.clone());
+    let copy = move |_| {
+        let clipboard = window().navigator().clipboard();
+        drop(clipboard.write_text(&content.get_value()));
+        copied.set(true);
+        set_timeout(move || copied.set(false), Duration::from_secs(2));
+    };
+    view! {
+        <div class="relative">
+            <pre tabindex="0" aria-label=label.clone() class="overflow-x-auto rounded-md border border-line bg-sunken p-3 pr-20 text-left font-mono text-xs leading-5 text-ink">{text}</pre>
+            <Show when=move || hydrated.get()>
+                <button type="button" on:click=copy class="absolute top-2 right-2 h-7 px-2 rounded-sm border border-line bg-surface text-xs text-soft hover:text-ink cursor-pointer">
+                    <span aria-live="polite">{move || if copied.get() { "Copied" } else { "Copy" }}</span>
+                </button>
+            </Show>
+        </div>
+    }
+}

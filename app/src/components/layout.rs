@@ -1,0 +1,66 @@
+use leptos::prelude::*;
+
+use crate::PageState;
+
+/// The frame of every page.
+#[component]
+pub fn Layout(children: Children) -> impl IntoView {
+    view! {
+        <a href="#main" class="sr-only">"Skip to the content"</a>
+        <header class="border-b border-line bg-surface">
+            <div class="mx-auto flex h-14 max-w-6xl items-center gap-3 px-4">
+                <a href="/projects" class="flex items-center gap-2 font-semibold text-ink">
+                    <svg aria-hidden="true" width="22" height="22" viewBox="0 0 22 22" class="text-accent">
+                        <rect width="22" height="22" rx="6" fill="currentColor"/>
+                        <path d="M6 11h4l1.5-4 2 8 1.5-4h2" fill="none" stroke="#fff" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"/>
+                    </svg>
+                    "Mission Control"
+                </a>
+            </div>
+        </header>
+        {PageState::dev_mode_here()
+            .then(|| {
+                view! {
+                    <div role="note" class="border-b border-line bg-warn-soft text-warn">
+                        <p class="mx-auto max-w-6xl px-4 py-1.5 text-xs">
+                            <strong class="font-semibold">"Dev mode"</strong>
+                            ": no login, and webhooks may point at this machine and private networks. Reachable from this machine only."
+                        </p>
+                    </div>
+                }
+            })}
+        <main id="main" class="mx-auto max-w-6xl px-4 py-6">{children()}</main>
+    }
+}
+
+/// A page's heading, what it is in, and what can be done there.
+#[component]
+pub fn PageHeading(
+    #[prop(into)] title: String,
+    /// The pages above: text and address.
+    #[prop(optional)]
+    above: Vec<(String, String)>,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
+    view! {
+        <div class="mb-5 flex flex-wrap items-end justify-between gap-3">
+            <div>
+                {(!above.is_empty())
+                    .then(|| {
+                        let links = above
+                            .into_iter()
+                            .map(|(text, href)| {
+                                view! {
+                                    <a href=href class="hover:text-ink hover:underline">{text}</a>
+                                    <span aria-hidden="true" class="mx-1.5">"/"</span>
+                                }
+                            })
+                            .collect_view();
+                        view! { <nav aria-label="Breadcrumb" class="mb-1 text-sm text-soft">{links}</nav> }
+                    })}
+                <h1 class="text-xl font-semibold tracking-tight text-ink">{title}</h1>
+            </div>
+            <div class="flex items-center gap-2">{children.map(|children| children())}</div>
+        </div>
+    }
+}

@@ -1,0 +1,128 @@
+//! The forms of the pages without JavaScript: posted to the page itself, which answers with a redirect where the form was
+//! carried out, and otherwise with the page again, the form as it was typed and the messages beside its fields.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::post;
+use axum::{Form, RequestExt, Router};
+use http::{Method, StatusCode};
+use leptos::prelude::provide_context;
+use serde::de::DeserializeOwned;
+use server::eventing::{Error, Eventing};
+use server::model::{EventForm, ProjectForm, TriggerForm};
+
+use crate::Posted;
+use crate::shell::shell;
+
+/// The largest form in bytes: event data grows when a browser encodes it.
+const LARGEST_FORM: usize = 4 * 1024 * 1024;
+
+pub fn router(eventing: Eventing) -> Router {
+    Router::new()
+        .route("/projects", post(projects))
+        .route("/projects/{project}/event-triggers", post(triggers))
+        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_FORM))
+        .with_state(eventing)
+}
+
+/// The fields of a form.
+struct Values(HashMap<String, String>);
+
+impl Values {
+    async fn of(request: &mut Request) -> Result<Self, Box<Response>> {
+        let taken = std::mem::take(request.body_mut());
+        let mut with_body = Request::new(taken);
+        with_body.headers_mut().clone_from(request.headers());
+        *with_body.method_mut() = Method::POST;
+        with_body.extensions_mut().clone_from(request.extensions());
+        let form: Result<Form<HashMap<String, String>>, _> = with_body.extract().await;
+        form.map(|Form(values)| Self(values)).map_err(|rejection| Box::new(rejection.into_response()))
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The form as its type; fields that are missing have their defaults.
+    fn parse<T: DeserializeOwned + Default>(&self) -> T {
+        let object = self.0.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str()))).collect();
+        serde_json::from_value(serde_json::Value::Object(object)).unwrap_or_default()
+    }
+}
+
+async fn projects(State(eventing): State<Eventing>, mut request: Request) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let form: ProjectForm = values.parse();
+    match eventing.create_project(&form).await {
+        Ok(name) => Redirect::to(&format!("/projects/{name}/event-triggers")).into_response(),
+        Err(error) => show_again(eventing, request, error, Posted { project: Some(form), ..Posted::default() }).await,
+    }
+}
+
+async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>, mut request: Request) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let name = values.get("name");
+    let mut posted = Posted::default();
+    let mut target = format!("/projects/{project}/event-triggers");
+    let done = match values.get("intent") {
+        "save" => {
+            let form: TriggerForm = values.parse();
+            let existing = Some(values.get("existing")).filter(|existing| !existing.is_empty());
+            let saved = eventing.save_trigger(&project, existing, &form).await;
+            posted.trigger = Some(form);
+            saved.map(drop)
+        }
+        "delete" => eventing.delete_trigger(&project, name).await,
+        intent @ ("pause" | "resume") => eventing.set_trigger_enabled(&project, name, intent == "resume").await,
+        "send" => {
+            let form: EventForm = values.parse();
+            let sent = eventing.send_event(&project, name, &form).await;
+            if let Ok(queued) = &sent {
+                let sync = if form.synchronous.is_some() { "&sync" } else { "" };
+                target = format!("{target}?trigger={name}&event={}{sync}", queued.event_id);
+            }
+            posted.event = Some(form);
+            sent.map(drop)
+        }
+        other => Err(Error::Malformed(format!("The page has no form {other:?}."))),
+    };
+    match done {
+        Ok(()) => Redirect::to(&target).into_response(),
+        Err(error) => show_again(eventing, request, error, posted).await,
+    }
+}
+
+/// The page that the form is on, with the form as it was typed.
+async fn show_again(eventing: Eventing, request: Request, error: Error, mut posted: Posted) -> Response {
+    let status = match &error {
+        Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Malformed(_) => StatusCode::BAD_REQUEST,
+        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::BacklogFull => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    match error {
+        Error::Invalid(errors) => posted.errors = errors,
+        other => posted.failure = Some(other.to_string()),
+    }
+    let context = move || {
+        provide_context(eventing.clone());
+        provide_context(posted.clone());
+    };
+    let (mut parts, _) = request.into_parts();
+    parts.method = Method::GET;
+    let render = leptos_axum::render_app_async_with_context(context, shell);
+    let mut response = render(Request::from_parts(parts, Body::empty())).await;
+    *response.status_mut() = status;
+    response
+}

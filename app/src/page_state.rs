@@ -1,0 +1,69 @@
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use server::model::{EventForm, FieldError, ProjectForm, TriggerForm};
+
+/// A form that was submitted without JavaScript and refused: shown again as it was typed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Posted {
+    pub project: Option<ProjectForm>,
+    pub trigger: Option<TriggerForm>,
+    pub event: Option<EventForm>,
+    pub errors: Vec<FieldError>,
+    /// Why it could not be carried out although nothing was wrong with it.
+    pub failure: Option<String>,
+}
+
+/// What the server knows when it renders a page and the browser has to know too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PageState {
+    pub dev_mode: bool,
+    /// Scheme and host as the browser sees them, for the commands that the pages show.
+    pub origin: String,
+    pub posted: Option<Posted>,
+}
+
+impl PageState {
+    /// Takes it from the request on the server, and from the page in the browser.
+    pub(crate) fn provide() {
+        let state = SharedValue::new(Self::of_request).into_inner();
+        provide_context(StoredValue::new(state));
+    }
+
+    #[cfg(feature = "ssr")]
+    fn of_request() -> Self {
+        let host = |parts: http::request::Parts| {
+            let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let scheme = header("x-forwarded-proto").filter(|scheme| scheme == "https").unwrap_or_else(|| "http".into());
+            let host = header("x-forwarded-host").or_else(|| header("host")).unwrap_or_else(|| "localhost".into());
+            format!("{scheme}://{host}")
+        };
+        Self {
+            dev_mode: use_context::<server::eventing::Eventing>().is_some_and(|eventing| eventing.dev_mode()),
+            origin: use_context().map(host).unwrap_or_default(),
+            posted: use_context(),
+        }
+    }
+
+    #[cfg(not(feature = "ssr"))]
+    fn of_request() -> Self {
+        Self::default()
+    }
+
+    fn stored() -> StoredValue<PageState> {
+        use_context().unwrap_or_else(|| StoredValue::new(PageState::default()))
+    }
+
+    pub fn dev_mode_here() -> bool {
+        Self::stored().with_value(|state| state.dev_mode)
+    }
+
+    pub fn origin_here() -> String {
+        Self::stored().with_value(|state| state.origin.clone())
+    }
+
+    /// The refused form that this page answers. Only the first form that asks gets it: a dialog that is opened later
+    /// starts afresh.
+    pub fn take_posted() -> Option<Posted> {
+        Self::stored().try_update_value(|state| state.posted.take()).flatten()
+    }
+}

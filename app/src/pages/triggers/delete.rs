@@ -1,0 +1,60 @@
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+use server::functions::delete_trigger;
+use server::model::Trigger;
+
+use super::page_path;
+use crate::PageState;
+use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton};
+
+/// Asks before a trigger is deleted.
+#[component]
+pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) -> impl IntoView {
+    let failure = RwSignal::new(PageState::take_posted().and_then(|posted| posted.failure));
+    let path = page_path(&project);
+    let navigate = use_navigate();
+    let name = trigger.name;
+    let delete = {
+        let name = name.clone();
+        Action::new(move |(): &()| delete_trigger(project.clone(), name.clone()))
+    };
+    let after = path.clone();
+    Effect::new(move |_| match delete.value().get() {
+        Some(Ok(())) => {
+            changed.run(());
+            navigate(&after, Default::default());
+        }
+        Some(Err(error)) => failure.set(Some(error.message)),
+        None => {}
+    });
+    let waiting = match trigger.pending {
+        0 => String::new(),
+        1 => " One delivery that waits for it is cancelled.".to_owned(),
+        n => format!(" {n} deliveries that wait for it are cancelled."),
+    };
+    let action = format!("{path}?delete={name}");
+    view! {
+        <Dialog title="Delete event trigger" close=path.clone()>
+            <form
+                method="post"
+                action=action
+                class="flex flex-col gap-4"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    delete.dispatch(());
+                }
+            >
+                <Alert message=failure/>
+                <input type="hidden" name="intent" value="delete"/>
+                <input type="hidden" name="name" value=name.clone()/>
+                <p class="text-sm text-ink">
+                    "Delete " <strong class="font-semibold">{name}</strong> "? Its webhook gets no more events." {waiting} " The history keeps its name."
+                </p>
+                <div class="flex justify-end gap-2">
+                    <ButtonLink href=path kind=Kind::Plain>"Cancel"</ButtonLink>
+                    <SubmitButton kind=Kind::Danger text="Delete" pending=delete.pending()/>
+                </div>
+            </form>
+        </Dialog>
+    }
+}

@@ -1,0 +1,127 @@
+use leptos::prelude::*;
+use server::functions::set_trigger_enabled;
+use server::model::{Trigger, TriggersPage};
+
+use super::page_path;
+use crate::PageState;
+use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Tone};
+
+/// The table, and below it how applications queue events.
+#[component]
+pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView {
+    let project = page.project.name;
+    let failure = RwSignal::new(None);
+    let example = page.triggers.first().map(|trigger| trigger.event_type.clone()).unwrap_or_default();
+    let rows = page
+        .triggers
+        .into_iter()
+        .map(|trigger| view! { <Row project=project.clone() trigger=trigger changed=changed failure=failure/> }.into_any())
+        .collect_view();
+    view! {
+        <Alert message=failure/>
+        <div class="overflow-hidden rounded-lg border border-line bg-surface">
+            <table class="stacking w-full text-left text-sm">
+                <thead class="border-b border-line bg-sunken text-xs text-soft">
+                    <tr>
+                        <th scope="col" class="px-4 py-2 font-medium">"Name"</th>
+                        <th scope="col" class="px-3 py-2 font-medium">"Source"</th>
+                        <th scope="col" class="px-3 py-2 font-medium">"Type"</th>
+                        <th scope="col" class="px-3 py-2 font-medium">"Webhook URL"</th>
+                        <th scope="col" class="px-3 py-2 text-right font-medium">"Retries"</th>
+                        <th scope="col" class="px-3 py-2 text-right font-medium">"Timeout"</th>
+                        <th scope="col" class="px-4 py-2 text-right font-medium">"Actions"</th>
+                    </tr>
+                </thead>
+                <tbody class="divide-y divide-line">{rows}</tbody>
+            </table>
+        </div>
+        <details class="mt-5 text-sm">
+            <summary class="cursor-pointer text-soft hover:text-ink">"Queue events from an application"</summary>
+            <div class="mt-3"><QueueExample project=project event_type=example/></div>
+        </details>
+    }
+}
+
+#[component]
+fn Row(project: String, trigger: Trigger, changed: Callback<()>, failure: RwSignal<Option<String>>) -> impl IntoView {
+    let path = page_path(&project);
+    let name = trigger.name;
+    let enabled = trigger.enabled;
+    let toggle = {
+        let name = name.clone();
+        Action::new(move |(): &()| set_trigger_enabled(project.clone(), name.clone(), !enabled))
+    };
+    Effect::new(move |_| match toggle.value().get() {
+        Some(Ok(())) => changed.run(()),
+        Some(Err(error)) => failure.set(Some(error.message)),
+        None => {}
+    });
+    let (verb, intent) = if enabled { ("Pause", "pause") } else { ("Resume", "resume") };
+    let paused = (!enabled).then(|| {
+        let text = if trigger.pending > 0 { format!("paused, {} waiting", trigger.pending) } else { "paused".to_owned() };
+        view! { <StatusBadge tone=Tone::Off text=text/> }
+    });
+    view! {
+        <tr>
+            <td data-label="Name" class="px-4 py-2.5">
+                <span class="flex flex-wrap items-center gap-2">
+                    <span class="font-medium text-ink break-all">{name.clone()}</span>
+                    {paused}
+                </span>
+            </td>
+            <td data-label="Source" class="px-3 py-2.5 text-soft">{if trigger.source == "custom" { "Custom".to_owned() } else { trigger.source }}</td>
+            <td data-label="Type" class="px-3 py-2.5 font-mono text-xs text-ink break-all">{trigger.event_type}</td>
+            <td data-label="Webhook URL" class="px-3 py-2.5 font-mono text-xs text-ink break-all">{trigger.url}</td>
+            <td data-label="Retries" class="px-3 py-2.5 text-right text-ink tabular-nums">{trigger.retries}</td>
+            <td data-label="Timeout" class="px-3 py-2.5 text-right text-ink whitespace-nowrap tabular-nums">{format!("{} ms", trigger.timeout_ms)}</td>
+            <td class="px-4 py-2.5">
+                <div class="flex flex-wrap justify-end gap-1.5">
+                    <ButtonLink href=format!("{path}?trigger={name}") kind=Kind::Primary label=format!("Trigger {name}")>"Trigger"</ButtonLink>
+                    <ButtonLink href=format!("{path}?edit={name}") kind=Kind::Plain label=format!("Edit {name}")>"Edit"</ButtonLink>
+                    <form
+                        method="post"
+                        action=path.clone()
+                        on:submit=move |event| {
+                            event.prevent_default();
+                            toggle.dispatch(());
+                        }
+                    >
+                        <input type="hidden" name="intent" value=intent/>
+                        <input type="hidden" name="name" value=name.clone()/>
+                        <SubmitButton kind=Kind::Plain text=verb pending=toggle.pending() label=format!("{verb} {name}")/>
+                    </form>
+                    <ButtonLink href=format!("{path}?delete={name}") kind=Kind::Plain label=format!("Delete {name}")>"Delete"</ButtonLink>
+                </div>
+            </td>
+        </tr>
+    }
+}
+
+/// A project without triggers.
+#[component]
+pub fn EmptyState(project: String) -> impl IntoView {
+    let add = format!("{}?add", page_path(&project));
+    view! {
+        <div class="rounded-lg border border-line bg-surface px-6 py-10">
+            <div class="mx-auto max-w-2xl text-center">
+                <h2 class="text-base font-semibold text-ink">"No event triggers yet"</h2>
+                <p class="mt-1 mb-4 text-sm text-soft">
+                    "An event trigger calls a webhook whenever an event of its type is queued: reliably, with retries, now or later. Add one, then queue an event:"
+                </p>
+                <QueueExample project=project event_type="sent-email".to_owned()/>
+                <div class="mt-5"><ButtonLink href=add kind=Kind::Primary>"Add an event trigger"</ButtonLink></div>
+            </div>
+        </div>
+    }
+}
+
+/// The command that queues an event.
+#[component]
+fn QueueExample(project: String, event_type: String) -> impl IntoView {
+    let body = format!(r#"{{"type": {}, "data": {{"to": "user@example.com"}}}}"#, serde_json::Value::from(event_type)).replace('\'', r"'\''");
+    let command = format!(
+        "curl {}/v1/api/{project}/eventing/queue \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'",
+        PageState::origin_here()
+    );
+    view! { <CopyBlock text=command label="Command that queues an event"/> }
+}

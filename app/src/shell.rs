@@ -1,0 +1,70 @@
+//! The HTML around the application, and its routes.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::Redirect;
+use axum::routing::get;
+use leptos::prelude::*;
+use leptos_axum::{LeptosRoutes, generate_route_list};
+use leptos_meta::MetaTags;
+use server::eventing::Eventing;
+
+use crate::assets::{self, MANIFEST};
+use crate::{App, forms};
+
+/// Mission Control's routes: its pages, their forms and server functions, and the browser's files.
+pub fn router(eventing: Eventing) -> Router {
+    if MANIFEST.is_none() {
+        eprintln!("This binary was built without the browser's part: pages have no style. Build it with `cargo xtask build`.");
+    }
+    let options = LeptosOptions::builder().output_name("app").build();
+    let context = {
+        let eventing = eventing.clone();
+        move || provide_context(eventing.clone())
+    };
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/projects") }))
+        .route("/projects/{project}", get(async |Path(project): Path<String>| Redirect::to(&format!("/projects/{project}/event-triggers"))))
+        .leptos_routes_with_context(&options, generate_route_list(App), context.clone(), shell)
+        .with_state(options)
+        .merge(forms::router(eventing))
+        .merge(assets::router())
+        .fallback(leptos_axum::render_app_async_with_context(context, shell))
+}
+
+/// A whole HTML document.
+pub fn shell() -> impl IntoView {
+    let styles = MANIFEST.as_ref().map(|files| view! { <link rel="stylesheet" href=format!("/assets/{}", files.css)/> });
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <meta name="description" content="Event triggers: queue events, deliver them to webhooks, see what came of them."/>
+                <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 22 22'%3E%3Crect width='22' height='22' rx='6' fill='%234f46e5'/%3E%3Cpath d='M6 11h4l1.5-4 2 8 1.5-4h2' fill='none' stroke='%23fff' stroke-width='1.7'/%3E%3C/svg%3E"/>
+                {styles}
+                <Hydration/>
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// Loads the browser's part while the page is being read, and hands it the page.
+#[component]
+fn Hydration() -> impl IntoView {
+    MANIFEST.as_ref().map(|files| {
+        let (js, wasm) = (format!("/assets/{}", files.js), format!("/assets/{}", files.wasm));
+        let script = format!("import init,{{hydrate}} from '{js}';await init({{module_or_path:'{wasm}'}});hydrate();");
+        view! {
+            <link rel="modulepreload" href=js/>
+            <link rel="preload" r#as="fetch" href=wasm r#type="application/wasm" crossorigin="anonymous"/>
+            <script type="module">{script}</script>
+        }
+    })
+}

@@ -1,0 +1,110 @@
+//! Mission Control without JavaScript, as plain HTTP shows it; `end2end` has the rest in a real browser.
+
+use serde_json::json;
+
+use crate::support::{Act, Answer, Database, Receiver, Server};
+
+const PAGE: &str = "/projects/default/event-triggers";
+
+async fn submit(server: &Server, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let body: String = reqwest::Url::parse_with_params("http://x/", fields).expect("a URL").query().unwrap_or_default().to_owned();
+    let request = server.http.post(server.url(path)).header("content-type", "application/x-www-form-urlencoded");
+    Answer::of(request.body(body)).await
+}
+
+#[tokio::test]
+async fn pages_lead_to_each_other() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let home = server.get("/").await;
+    assert_eq!((home.status, home.header("location")), (303, "/projects"));
+    let projects = server.get("/projects").await.expect(200);
+    assert!(projects.body.contains("href=\"/projects/default/event-triggers\""), "{}", projects.body);
+    assert!(projects.body.contains("Dev mode"));
+    let empty = server.get(PAGE).await.expect(200);
+    assert!(empty.body.contains("No event triggers yet") && empty.body.contains("/v1/api/default/eventing/queue"));
+    server.get("/projects/nowhere/event-triggers").await.expect(404);
+    server.get("/nothing").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_refused_form_comes_back_as_it_was_typed() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let typed = [("intent", "save"), ("existing", ""), ("name", "wel come"), ("source", "custom"), ("event_type", "sent \"email\""), ("url", "nope"), ("retries", "many"), ("timeout", "0")];
+    let refused = submit(&server, &format!("{PAGE}?add"), &typed).await.expect(422);
+    for value in ["value=\"wel come\"", "value=\"sent &quot;email&quot;\"", "value=\"nope\"", "value=\"many\"", "value=\"0\""] {
+        assert!(refused.body.contains(value), "{value} in {}", refused.body);
+    }
+    for message in ["A name is made of letters", "starts with http", "A whole number is expected", "from 1 to 600000"] {
+        assert!(refused.body.contains(message), "{message} in {}", refused.body);
+    }
+    assert_eq!(database.count("select count(*) from triggers").await, 0);
+}
+
+#[tokio::test]
+async fn a_trigger_is_created_changed_sent_paused_and_deleted_by_forms() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let receiver = Receiver::start(|_, _| Act::body("{\"response\": \"hello <b>\"}")).await;
+    let url = receiver.url();
+    let fields = |existing: &'static str, retries: &'static str| {
+        vec![("intent", "save"), ("existing", existing), ("name", "one"), ("source", "custom"), ("event_type", "t"), ("url", url.as_str()), ("retries", retries), ("timeout", "5000")]
+    };
+    let created = submit(&server, &format!("{PAGE}?add"), &fields("", "3")).await.expect(303);
+    assert_eq!(created.header("location"), PAGE);
+    let duplicate = submit(&server, &format!("{PAGE}?add"), &fields("", "3")).await.expect(422);
+    assert!(duplicate.body.contains("There is a trigger one in this project already"));
+    submit(&server, &format!("{PAGE}?edit=one"), &fields("one", "7")).await.expect(303);
+    assert_eq!(database.count("select retries::bigint from triggers").await, 7);
+
+    let broken = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "{\"a\": nope}")]).await.expect(422);
+    assert!(broken.body.contains("Malformed JSON at line 1, column 8") && broken.body.contains("{&quot;a&quot;: nope}"), "{}", broken.body);
+    assert_eq!(receiver.received().len(), 0);
+
+    let sent = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "{\"a\": 1}"), ("synchronous", "on")]).await.expect(303);
+    let location = sent.header("location").to_owned();
+    let shown = server.get(&location).await.expect(200);
+    for text in ["Webhook response", "HTTP 200", "hello &lt;b&gt;", "delivered"] {
+        assert!(shown.body.contains(text), "{text} in {}", shown.body);
+    }
+    let queued = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "")]).await.expect(303);
+    let shown = server.get(queued.header("location")).await.expect(200);
+    assert!(shown.body.contains("Event queued"));
+    let received = receiver.wait_for(2).await;
+    assert_eq!((received[0].json()["data"].clone(), received[1].json()["data"].clone()), (json!({"a": 1}), json!(null)));
+
+    submit(&server, PAGE, &[("intent", "pause"), ("name", "one")]).await.expect(303);
+    assert!(server.get(PAGE).await.body.contains("Resume"));
+    submit(&server, PAGE, &[("intent", "resume"), ("name", "one")]).await.expect(303);
+    submit(&server, &format!("{PAGE}?delete=one"), &[("intent", "delete"), ("name", "one")]).await.expect(303);
+    assert!(server.get(PAGE).await.body.contains("No event triggers yet"));
+}
+
+#[tokio::test]
+async fn projects_are_created_by_a_form() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let refused = submit(&server, "/projects?add", &[("name", "default"), ("title", "Typed")]).await.expect(422);
+    assert!(refused.body.contains("There is a project default already") && refused.body.contains("value=\"Typed\""));
+    let created = submit(&server, "/projects?add", &[("name", "shop"), ("title", "")]).await.expect(303);
+    assert_eq!(created.header("location"), "/projects/shop/event-triggers");
+}
+
+#[tokio::test]
+async fn the_browsers_files_are_cached_for_ever_and_compressed() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let page = server.get("/projects").await.expect(200).body;
+    let Some(at) = page.find("/assets/app-") else {
+        panic!("the binary holds no browser's files: run `cargo xtask test`, which builds them first");
+    };
+    let path = page[at..].split('"').next().expect("a path").to_owned();
+    let request = server.http.get(server.url(&path)).header("accept-encoding", "gzip, br");
+    let response = request.send().await.expect("an answer");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-encoding"], "br");
+    assert!(response.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+    server.get("/assets/nothing.js").await.expect(404);
+    server.get("/assets/..%2f..%2fCargo.toml").await.expect(404);
+}

@@ -1,0 +1,148 @@
+//! When deliveries happen, and that they happen although processes end.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::support::{Act, Database, Receiver, Server, eventually, settled};
+
+fn lateness(received: &crate::support::Received) -> i64 {
+    let due: DateTime<Utc> = received.json()["time"].as_str().expect("a time").parse().expect("a time");
+    (received.wall - due).num_milliseconds()
+}
+
+/// On an idle machine a schedule is kept to 100 ms; other tests keep this one busy, so that the best of several counts.
+#[tokio::test]
+async fn schedules_are_kept_to_100_ms() {
+    let database = Database::fresh().await;
+    let (server, receiver) = (Server::start(&database).await, Receiver::ok().await);
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    for index in 0..8 {
+        let delay = 0.4 + f64::from(index) * 0.15;
+        let body = if index % 2 == 0 {
+            json!({"type": "t", "delay": delay})
+        } else {
+            json!({"type": "t", "timestamp": Utc::now().timestamp_millis() + (delay * 1000.0) as i64})
+        };
+        server.queue(&body).await.expect(202);
+    }
+    let received = receiver.wait_for(8).await;
+    let late: Vec<_> = received.iter().map(lateness).collect();
+    assert!(late.iter().all(|late| *late >= 0), "before its time: {late:?}");
+    assert!(late.iter().filter(|late| **late <= 100).count() >= 4, "{late:?}");
+}
+
+#[tokio::test]
+async fn schedules_outlive_a_kill() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::ok().await;
+    let mut server = Server::start(&database).await;
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    server.queue(&json!({"type": "t", "data": "past", "delay": 0.6})).await.expect(202);
+    server.queue(&json!({"type": "t", "data": "future", "delay": 4})).await.expect(202);
+    server.process.kill().await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(receiver.received().len(), 0);
+    let _server = Server::start(&database).await;
+    let received = receiver.wait_for(2).await;
+    assert_eq!(received[0].json()["data"], "past");
+    assert_eq!(received[1].json()["data"], "future");
+    let late = lateness(&received[1]);
+    assert!((0..1_000).contains(&late), "{late} ms");
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_an_attempt_loses_nothing() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::start(|number, _| if number < 20 { Act::AfterWaiting(Duration::from_secs(60)) } else { Act::ok() }).await;
+    let mut server = Server::start(&database).await;
+    server.trigger("one", "t", &receiver.url(), json!({"retries": 0, "timeout": 30_000})).await;
+    let mut accepted = Vec::new();
+    for _ in 0..20 {
+        accepted.push(server.queue(&json!({"type": "t"})).await.expect(202).json()["eventId"].clone());
+    }
+    receiver.wait_for(20).await;
+    server.process.kill().await;
+    let killed = Instant::now();
+    // The node is dead long before its leases would expire.
+    let _server = Server::start(&database).await;
+    settled(&database).await;
+    assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
+    let again: Vec<_> = receiver.received()[20..].iter().map(|received| received.json()["id"].clone()).collect();
+    assert_eq!(again.len(), 20);
+    assert!(accepted.iter().all(|id| again.contains(id)));
+    assert_eq!(database.count("select count(*) from deliveries where status = 'delivered' and attempts = 2").await, 20);
+}
+
+#[tokio::test]
+async fn sigterm_lets_attempts_end() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::start(|_, _| Act::AfterWaiting(Duration::from_millis(500))).await;
+    let mut server = Server::start(&database).await;
+    server.trigger("one", "t", &receiver.url(), json!({"concurrency": 2})).await;
+    for _ in 0..6 {
+        server.queue(&json!({"type": "t"})).await.expect(202);
+    }
+    receiver.wait_for(2).await;
+    server.process.signal(Signal::SIGTERM);
+    assert_eq!(server.process.ended().await, Some(0));
+    assert_eq!(database.count("select count(*) from deliveries where status = 'delivered'").await, 2);
+    assert_eq!(database.count("select count(*) from queue where owner is null and attempt = 0 and due_at <= now()").await, 4);
+    assert_eq!(database.count("select count(*) from nodes").await, 0);
+    let _server = Server::start(&database).await;
+    settled(&database).await;
+    assert_eq!(receiver.received().len(), 6, "nothing was delivered twice");
+}
+
+#[tokio::test]
+async fn sigterm_gives_back_what_does_not_end_in_time() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::start(|number, _| if number == 0 { Act::AfterWaiting(Duration::from_secs(60)) } else { Act::ok() }).await;
+    let mut server = Server::with(&database, &["--grace", "0.3"]).await;
+    server.trigger("one", "t", &receiver.url(), json!({"timeout": 60_000})).await;
+    server.queue(&json!({"type": "t"})).await.expect(202);
+    receiver.wait_for(1).await;
+    server.process.signal(Signal::SIGINT);
+    assert_eq!(server.process.ended().await, Some(0));
+    assert_eq!(database.count("select count(*) from queue where owner is null and due_at <= now()").await, 1);
+    let _server = Server::start(&database).await;
+    settled(&database).await;
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[tokio::test]
+async fn two_nodes_share_the_work_without_doing_it_twice() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::ok().await;
+    let (one, two) = (Server::start(&database).await, Server::start(&database).await);
+    one.trigger("one", "t", &receiver.url(), json!({"enabled": false})).await;
+    for number in 0..200 {
+        let server = if number % 2 == 0 { &one } else { &two };
+        server.queue(&json!({"type": "t", "data": number})).await.expect(202);
+    }
+    // Unpaused on one node, taken up by both.
+    two.trigger("one", "t", &receiver.url(), json!({})).await;
+    settled(&database).await;
+    let mut numbers: Vec<_> = receiver.received().iter().map(|received| received.json()["data"].as_i64().expect("a number")).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_node_hears_of_deliveries_that_another_one_made() {
+    let database = Database::fresh().await;
+    // The first answers the caller, the second has all the slots.
+    let receiver = Receiver::ok().await;
+    let (one, two) = (Server::start(&database).await, Server::start(&database).await);
+    one.trigger("one", "t", &receiver.url(), json!({"enabled": false})).await;
+    let event = json!({"type": "t", "isSynchronous": true});
+    let waiting = one.queue(&event);
+    let resumed = async {
+        eventually("a waiting delivery", async || (database.count("select count(*) from queue").await == 1).then_some(())).await;
+        two.trigger("one", "t", &receiver.url(), json!({})).await;
+    };
+    let (answer, ()) = tokio::join!(waiting, resumed);
+    answer.expect(200);
+}

@@ -1,0 +1,45 @@
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::setup::Setup;
+use crate::shell::{command, execute, step};
+use crate::site;
+use crate::wasm::Toolchain;
+
+/// Packages and features of everything that is not for the browser.
+const NATIVE: [&str; 5] = ["--workspace", "--exclude", "frontend", "--features", "app/ssr,server/ssr"];
+
+/// Everything that must hold before a change is taken.
+pub fn run(yes: bool) -> Result<()> {
+    let clock = Instant::now();
+    let toolchain = Setup::new(yes).for_tests()?;
+    step("Formatting");
+    execute(&mut command("cargo", ["fmt", "--all", "--check"]))?;
+    site::build(toolchain)?;
+    clippy(toolchain)?;
+    step("Documentation");
+    execute(command("cargo", ["doc", "--no-deps"]).args(NATIVE).env("RUSTDOCFLAGS", "-D warnings"))?;
+    step("Unit and integration tests");
+    execute(command("cargo", ["test"]).args(NATIVE))?;
+    end_to_end()?;
+    step(&format!("All checks passed in {} s", clock.elapsed().as_secs()));
+    Ok(())
+}
+
+fn clippy(toolchain: Toolchain) -> Result<()> {
+    step("Clippy, native");
+    execute(command("cargo", ["clippy", "--all-targets"]).args(NATIVE).args(["--", "--deny", "warnings"]))?;
+    step("Clippy, wasm");
+    // Warnings of our crates only: dependencies are not checked. The profile's dependencies are those of the build.
+    execute(toolchain.cargo("clippy").args(["--package", "frontend", "--profile", "wasm", "--", "--deny", "warnings"]))
+}
+
+/// The tests in a real browser, against the binary that `cargo test` has built.
+fn end_to_end() -> Result<()> {
+    step("End-to-end tests");
+    let folder = "end2end";
+    execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))?;
+    let binary = std::fs::canonicalize("target/debug/mission-control").context("cargo test has left no binary")?;
+    execute(command("npx", ["playwright", "test"]).current_dir(folder).env("MC_BINARY", binary).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
+}
