@@ -25,7 +25,8 @@ pub struct Manifest {
 }
 
 /// `None`: this binary was built without the browser's part; pages still work, unstyled and without JavaScript.
-pub static MANIFEST: LazyLock<Option<Manifest>> = LazyLock::new(|| serde_json::from_slice(&Files::get("manifest.json")?.data).ok());
+pub static MANIFEST: LazyLock<Option<Manifest>> =
+    LazyLock::new(|| serde_json::from_slice(&Files::get("manifest.json")?.data).ok());
 
 /// Serves the files under `/assets/`.
 pub fn router() -> Router {
@@ -39,7 +40,8 @@ async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let encodings = [("br", ".br"), ("gzip", ".gz")].into_iter().filter(|(name, _)| accepts(accepted, name));
     let compressed = encodings.map(|(name, ending)| (Some(name), format!("{file}{ending}")));
-    let found = compressed.chain([(None, file.clone())]).find_map(|(encoding, name)| Some((encoding, Files::get(&name)?)));
+    let found =
+        compressed.chain([(None, file.clone())]).find_map(|(encoding, name)| Some((encoding, Files::get(&name)?)));
     let Some((encoding, found)) = found else {
         return StatusCode::NOT_FOUND.into_response();
     };

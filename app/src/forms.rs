@@ -48,7 +48,8 @@ impl Values {
 
     /// The form as its type; fields that are missing have their defaults.
     fn parse<T: DeserializeOwned + Default>(&self) -> T {
-        let object = self.0.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str()))).collect();
+        let object =
+            self.0.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str()))).collect();
         serde_json::from_value(serde_json::Value::Object(object)).unwrap_or_default()
     }
 }

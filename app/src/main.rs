@@ -29,7 +29,9 @@ async fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let ended = match cli.command {
         Some(Command::Listen(config)) => server::listen::listen(config).await.map_err(|error| error.to_string()),
-        Some(Command::Serve(config)) => server::serve(*config, app::shell::router).await.map_err(|error| error.to_string()),
+        Some(Command::Serve(config)) => {
+            server::serve(*config, app::shell::router).await.map_err(|error| error.to_string())
+        }
         None => server::serve(cli.serve, app::shell::router).await.map_err(|error| error.to_string()),
     };
     match ended {

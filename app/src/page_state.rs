@@ -33,7 +33,8 @@ impl PageState {
     fn of_request() -> Self {
         let host = |parts: http::request::Parts| {
             let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let scheme = header("x-forwarded-proto").filter(|scheme| scheme == "https").unwrap_or_else(|| "http".into());
+            let scheme =
+                header("x-forwarded-proto").filter(|scheme| scheme == "https").unwrap_or_else(|| "http".into());
             let host = header("x-forwarded-host").or_else(|| header("host")).unwrap_or_else(|| "localhost".into());
             format!("{scheme}://{host}")
         };
@@ -61,9 +62,13 @@ impl PageState {
         Self::stored().with_value(|state| state.origin.clone())
     }
 
-    /// The refused form that this page answers. Only the first form that asks gets it: a dialog that is opened later
-    /// starts afresh.
+    /// The refused form that this page answers. In the browser only the first form that asks gets it: a dialog that is
+    /// opened later starts afresh. The server may render a component more than once before it sends it.
     pub fn take_posted() -> Option<Posted> {
-        Self::stored().try_update_value(|state| state.posted.take()).flatten()
+        if cfg!(feature = "ssr") {
+            Self::stored().with_value(|state| state.posted.clone())
+        } else {
+            Self::stored().try_update_value(|state| state.posted.take()).flatten()
+        }
     }
 }

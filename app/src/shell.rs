@@ -15,7 +15,9 @@ use crate::{App, forms};
 /// Mission Control's routes: its pages, their forms and server functions, and the browser's files.
 pub fn router(eventing: Eventing) -> Router {
     if MANIFEST.is_none() {
-        eprintln!("This binary was built without the browser's part: pages have no style. Build it with `cargo xtask build`.");
+        eprintln!(
+            "This binary was built without the browser's part: pages have no style. Build it with `cargo xtask build`."
+        );
     }
     let options = LeptosOptions::builder().output_name("app").build();
     let context = {
@@ -24,7 +26,10 @@ pub fn router(eventing: Eventing) -> Router {
     };
     Router::new()
         .route("/", get(|| async { Redirect::to("/projects") }))
-        .route("/projects/{project}", get(async |Path(project): Path<String>| Redirect::to(&format!("/projects/{project}/event-triggers"))))
+        .route(
+            "/projects/{project}",
+            get(async |Path(project): Path<String>| Redirect::to(&format!("/projects/{project}/event-triggers"))),
+        )
         .leptos_routes_with_context(&options, generate_route_list(App), context.clone(), shell)
         .with_state(options)
         .merge(forms::router(eventing))
@@ -34,7 +39,8 @@ pub fn router(eventing: Eventing) -> Router {
 
 /// A whole HTML document.
 pub fn shell() -> impl IntoView {
-    let styles = MANIFEST.as_ref().map(|files| view! { <link rel="stylesheet" href=format!("/assets/{}", files.css)/> });
+    let styles =
+        MANIFEST.as_ref().map(|files| view! { <link rel="stylesheet" href=format!("/assets/{}", files.css)/> });
     view! {
         <!DOCTYPE html>
         <html lang="en">

@@ -29,7 +29,9 @@ impl FromServerFnError for Failure {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let message = match error {
-            ServerFnErrorErr::Request(_) => "The server cannot be reached. What you typed is still here; try again in a moment.".to_owned(),
+            ServerFnErrorErr::Request(_) => {
+                "The server cannot be reached. What you typed is still here; try again in a moment.".to_owned()
+            }
             other => format!("The server's answer could not be used ({other})."),
         };
         Self { message, not_found: false }
@@ -59,7 +61,11 @@ pub async fn load_triggers(project: String) -> Result<TriggersPage, Failure> {
 
 /// Creates a trigger, or changes the one called `existing`. Gives its name.
 #[server(endpoint = "save_trigger", input = Json)]
-pub async fn save_trigger(project: String, existing: Option<String>, form: TriggerForm) -> Result<Submitted<String>, Failure> {
+pub async fn save_trigger(
+    project: String,
+    existing: Option<String>,
+    form: TriggerForm,
+) -> Result<Submitted<String>, Failure> {
     on_server::submitted(on_server::eventing()?.save_trigger(&project, existing.as_deref(), &form).await)
 }
 

@@ -50,12 +50,13 @@ struct Answer {
 
 /// Listens until it is interrupted.
 pub async fn listen(config: ListenConfig) -> std::io::Result<()> {
-    let body = match &config.body {
-        Some(file) => Bytes::from(
-            tokio::fs::read(file).await.map_err(|error| std::io::Error::new(error.kind(), format!("cannot read {}: {error}", file.display())))?,
-        ),
-        None => Bytes::from_static(b"{\"received\": true}"),
-    };
+    let body =
+        match &config.body {
+            Some(file) => Bytes::from(tokio::fs::read(file).await.map_err(|error| {
+                std::io::Error::new(error.kind(), format!("cannot read {}: {error}", file.display()))
+            })?),
+            None => Bytes::from_static(b"{\"received\": true}"),
+        };
     let is_json = serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok();
     let answer = Arc::new(Answer {
         status: StatusCode::from_u16(config.status).map_err(std::io::Error::other)?,
@@ -64,10 +65,15 @@ pub async fn listen(config: ListenConfig) -> std::io::Result<()> {
         content_type: if is_json { "application/json" } else { "text/plain; charset=utf-8" },
     });
     let address = SocketAddr::from(([127, 0, 0, 1], config.port));
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; choose another --port")))?;
-    println!("Listening on http://{}, answering {} after {} ms", listener.local_addr()?, config.status, config.delay_ms);
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; choose another --port"))
+    })?;
+    println!(
+        "Listening on http://{}, answering {} after {} ms",
+        listener.local_addr()?,
+        config.status,
+        config.delay_ms
+    );
     let app = Router::new().fallback(receive).with_state(answer);
     axum::serve(listener, app).await
 }

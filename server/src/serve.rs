@@ -34,7 +34,9 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
 pub enum ServeError {
     #[error("{0}")]
     Refused(String),
-    #[error("Cannot listen on {address}: {source}. Is another program using the port? Choose another one with --listen.")]
+    #[error(
+        "Cannot listen on {address}: {source}. Is another program using the port? Choose another one with --listen."
+    )]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
@@ -54,7 +56,9 @@ pub async fn serve(config: Config, ui: impl FnOnce(Eventing) -> Router) -> Resul
     drop(rustls::crypto::ring::default_provider().install_default());
     let stop = on_signal().map_err(ServeError::Http)?;
     // First, so that a port in use shows before anything else is touched.
-    let listener = TcpListener::bind(config.listen).await.map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(ServeError::Http)?;
 
     let embedded = match &config.database_url {
@@ -144,9 +148,14 @@ fn layers(app: Router) -> Router {
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown");
     tracing::error!(what, "a request panicked");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside the server; its log says more.").into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside the server; its log says more.")
+        .into_response()
 }
 
 /// A token that SIGTERM or SIGINT cancels.

@@ -12,7 +12,8 @@ pub enum LogFormat {
 
 /// Starts logging. `filter` is in the syntax of tracing-subscriber's `EnvFilter`, such as `info` or `info,server=debug`.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("The log filter {filter:?} cannot be read: {error}."))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| format!("The log filter {filter:?} cannot be read: {error}."))?;
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => {

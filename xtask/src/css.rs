@@ -15,7 +15,8 @@ const BASE: &str = "style/base.css";
 
 /// Builds the whole stylesheet, minified.
 pub fn build() -> Result<String> {
-    let mut config = Config::from_file("style/tailwind.toml").map_err(|error| anyhow!("style/tailwind.toml: {error}"))?;
+    let mut config =
+        Config::from_file("style/tailwind.toml").map_err(|error| anyhow!("style/tailwind.toml: {error}"))?;
     let mut classes = BTreeSet::new();
     for file in sources(Path::new("app/src"))? {
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -28,7 +29,11 @@ pub fn build() -> Result<String> {
     config.preflight = Preflight::new_none();
 
     let by_hand = |class: &String| base.contains(&format!(".{class}"));
-    let unknown: Vec<_> = classes.iter().filter(|class| !by_hand(class) && encre_css::generate([class.as_str()], &config).trim().is_empty()).cloned().collect();
+    let unknown: Vec<_> = classes
+        .iter()
+        .filter(|class| !by_hand(class) && encre_css::generate([class.as_str()], &config).trim().is_empty())
+        .cloned()
+        .collect();
     if !unknown.is_empty() {
         bail!("these classes of app/src yield no rule: {}", unknown.join(" "));
     }
@@ -36,7 +41,9 @@ pub fn build() -> Result<String> {
     let utilities = encre_css::generate(classes.iter().map(String::as_str), &config);
     // The hand-written rules come first: a utility on an element says more than its class.
     let whole = [preflight, tokens, base, utilities].join("\n");
-    Ok(minifier::css::minify(&whole).map_err(|error| anyhow!("the stylesheet cannot be minified: {error}"))?.to_string())
+    Ok(minifier::css::minify(&whole)
+        .map_err(|error| anyhow!("the stylesheet cannot be minified: {error}"))?
+        .to_string())
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -10,7 +10,12 @@ pub fn run() -> Result<()> {
         "DATABASE_URL must name a PostgreSQL server on which a scratch database may be made; \
          that of a running `cargo xtask run` is postgres:///mission_control?host=$PWD/data/socket&user=mission_control",
     )?;
-    let sql = |database: &str, arguments: &[&str]| execute(&mut command("psql", ["--quiet", "--set=ON_ERROR_STOP=1", "--dbname", database].iter().chain(arguments)));
+    let sql = |database: &str, arguments: &[&str]| {
+        execute(&mut command(
+            "psql",
+            ["--quiet", "--set=ON_ERROR_STOP=1", "--dbname", database].iter().chain(arguments),
+        ))
+    };
     step("Making a scratch database");
     sql(&server, &["--command", &format!("drop database if exists {SCRATCH}")])?;
     sql(&server, &["--command", &format!("create database {SCRATCH}")])?;
@@ -20,7 +25,9 @@ pub fn run() -> Result<()> {
 }
 
 fn check(server: &str, sql: &impl Fn(&str, &[&str]) -> Result<()>) -> Result<()> {
-    let (address, parameters) = server.split_once('?').map_or((server, String::new()), |(address, parameters)| (address, format!("?{parameters}")));
+    let (address, parameters) = server
+        .split_once('?')
+        .map_or((server, String::new()), |(address, parameters)| (address, format!("?{parameters}")));
     let base = address.rsplit_once('/').map_or(address, |(base, _)| base);
     let scratch = format!("{base}/{SCRATCH}{parameters}");
     let mut migrations: Vec<_> = std::fs::read_dir("migrations")?.flatten().map(|entry| entry.path()).collect();
@@ -37,5 +44,10 @@ fn check(server: &str, sql: &impl Fn(&str, &[&str]) -> Result<()>) -> Result<()>
     let library = std::fs::File::options().append(true).open("server/src/lib.rs")?;
     library.set_modified(std::time::SystemTime::now())?;
     let folder = std::fs::canonicalize(".sqlx")?;
-    execute(command("cargo", ["check", "--package", "server", "--features", "ssr"]).env("DATABASE_URL", scratch).env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", folder))
+    execute(
+        command("cargo", ["check", "--package", "server", "--features", "ssr"])
+            .env("DATABASE_URL", scratch)
+            .env("SQLX_OFFLINE", "false")
+            .env("SQLX_OFFLINE_DIR", folder),
+    )
 }

@@ -13,7 +13,10 @@ pub fn build(yes: bool) -> Result<PathBuf> {
     let toolchain = Setup::new(yes).for_running()?;
     site::build(toolchain)?;
     step("Building the server");
-    execute(&mut command("cargo", ["build", "--release", "--package", "app", "--bin", "mission-control", "--features", "ssr"]))?;
+    execute(&mut command(
+        "cargo",
+        ["build", "--release", "--package", "app", "--bin", "mission-control", "--features", "ssr"],
+    ))?;
     let binary = PathBuf::from("target/release/mission-control");
     eprintln!("    {}  {} MB", binary.display(), std::fs::metadata(&binary)?.len() / 1_000_000);
     Ok(binary)

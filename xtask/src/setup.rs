@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::shell::{command, consent, has, output, execute, run_within, step};
+use crate::shell::{command, consent, execute, has, output, run_within, step};
 use crate::wasm::Toolchain;
 
 /// rustup downloads some 20 MB; where it cannot, it may hang instead of failing.
@@ -42,10 +42,17 @@ impl Setup {
     }
 
     fn postgres(&self) -> Result<()> {
-        if has("postgres") || has("initdb") || output("pg_config", &["--bindir"]).is_some_and(|folder| Path::new(&folder).join("postgres").exists()) {
+        if has("postgres")
+            || has("initdb")
+            || output("pg_config", &["--bindir"]).is_some_and(|folder| Path::new(&folder).join("postgres").exists())
+        {
             return Ok(());
         }
-        let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().any(|version| version.path().join("bin/postgres").exists());
+        let installed = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|version| version.path().join("bin/postgres").exists());
         if installed {
             return Ok(());
         }
@@ -64,7 +71,8 @@ impl Setup {
             }
             if has("rustup") {
                 step("Installing the wasm target with rustup");
-                let added = run_within(&mut command("rustup", ["target", "add", "wasm32-unknown-unknown"]), RUSTUP_PATIENCE);
+                let added =
+                    run_within(&mut command("rustup", ["target", "add", "wasm32-unknown-unknown"]), RUSTUP_PATIENCE);
                 if added && Toolchain::Rustup.is_installed() {
                     return Ok(Toolchain::Rustup);
                 }
@@ -72,7 +80,10 @@ impl Setup {
             }
         }
         if !Toolchain::Debian.is_installed() {
-            self.packages(&["rustc-web", "cargo-web", "rust-web-src", "lld"], "a Rust compiler for the browser's part")?;
+            self.packages(
+                &["rustc-web", "cargo-web", "rust-web-src", "lld"],
+                "a Rust compiler for the browser's part",
+            )?;
         }
         if !Toolchain::Debian.is_installed() {
             bail!("No Rust toolchain for the browser's part. Run: rustup target add wasm32-unknown-unknown");
@@ -83,7 +94,9 @@ impl Setup {
     fn packages(&self, names: &[&str], what_for: &str) -> Result<()> {
         let list = names.join(" ");
         if !has("apt-get") {
-            bail!("Missing: {what_for}. Install it with this system's package manager (on Debian: apt-get install {list}), then run this again.");
+            bail!(
+                "Missing: {what_for}. Install it with this system's package manager (on Debian: apt-get install {list}), then run this again."
+            );
         }
         let is_root = output("id", &["-u"]).as_deref() == Some("0");
         if !is_root && !has("sudo") {
@@ -94,14 +107,19 @@ impl Setup {
             bail!("Not installed. By hand: apt-get install {list}");
         }
         let apt = |arguments: &[&str]| {
-            let mut apt = if is_root { command("apt-get", arguments) } else { command("sudo", std::iter::once(&"apt-get").chain(arguments)) };
+            let mut apt = if is_root {
+                command("apt-get", arguments)
+            } else {
+                command("sudo", std::iter::once(&"apt-get").chain(arguments))
+            };
             apt.env("DEBIAN_FRONTEND", "noninteractive");
             // The PostgreSQL that Debian would start as a service is not wanted; its programs are.
             apt.env("PG_CREATE_MAIN_CLUSTER", "false");
             apt
         };
         execute(&mut apt(&["update", "--quiet"]))?;
-        let install: Vec<&str> = ["install", "--yes", "--quiet", "--no-install-recommends"].iter().chain(names).copied().collect();
+        let install: Vec<&str> =
+            ["install", "--yes", "--quiet", "--no-install-recommends"].iter().chain(names).copied().collect();
         execute(&mut apt(&install))
     }
 }

@@ -54,7 +54,8 @@ pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
 
 /// Whether a program is on the PATH.
 pub fn has(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// Asks for consent. Without a terminal there is nobody to ask, and the answer is yes.

@@ -22,7 +22,8 @@ pub fn build(toolchain: wasm::Toolchain) -> Result<()> {
     let style = css::build()?;
     let input = fs::read(&compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
     let stamp = format!("{} {}", hash(&input), hash(style.as_bytes()));
-    if fs::read_to_string(STAMP).is_ok_and(|made_of| made_of == stamp) && Path::new(SITE).join("manifest.json").exists() {
+    if fs::read_to_string(STAMP).is_ok_and(|made_of| made_of == stamp) && Path::new(SITE).join("manifest.json").exists()
+    {
         return Ok(());
     }
     let work = PathBuf::from("target/site.work");
@@ -40,7 +41,11 @@ pub fn build(toolchain: wasm::Toolchain) -> Result<()> {
     };
     let (js, wasm, css) = (name("js", js)?, name("wasm", wasm)?, name("css", style.into_bytes())?);
     for file in [&js, &wasm, &css] {
-        eprintln!("    {file}  {} kB, {} kB with brotli", files[file].len() / 1000, files[&format!("{file}.br")].len() / 1000);
+        eprintln!(
+            "    {file}  {} kB, {} kB with brotli",
+            files[file].len() / 1000,
+            files[&format!("{file}.br")].len() / 1000
+        );
     }
     let manifest = format!("{{\"js\": \"{js}\", \"wasm\": \"{wasm}\", \"css\": \"{css}\"}}\n");
     files.insert("manifest.json".into(), manifest.into_bytes());

@@ -41,5 +41,10 @@ fn end_to_end() -> Result<()> {
     let folder = "end2end";
     execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))?;
     let binary = std::fs::canonicalize("target/debug/mission-control").context("cargo test has left no binary")?;
-    execute(command("npx", ["playwright", "test"]).current_dir(folder).env("MC_BINARY", binary).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
+    execute(
+        command("npx", ["playwright", "test"])
+            .current_dir(folder)
+            .env("MC_BINARY", binary)
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
+    )
 }

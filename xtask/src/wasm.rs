@@ -33,7 +33,11 @@ impl Toolchain {
     pub fn is_installed(self) -> bool {
         match self {
             Self::Rustup => output("rustc", &["--print", "target-libdir", "--target", TARGET]).is_some_and(|folder| {
-                std::fs::read_dir(folder).into_iter().flatten().flatten().any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+                std::fs::read_dir(folder)
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
             }),
             Self::Debian => {
                 Path::new("/usr/bin/rustc").exists()
@@ -58,10 +62,16 @@ impl Toolchain {
             Self::Rustup => command("cargo", [subcommand, "--target", TARGET]),
             Self::Debian => {
                 // An absolute path, past rustup's proxies; none of its variables may reach Debian's cargo.
-                let mut cargo = command("/usr/bin/cargo", [subcommand, "-Zbuild-std=std,panic_abort", "--target", TARGET]);
-                cargo.env_clear().envs(std::env::vars().filter(|(name, _)| !name.starts_with("CARGO") && !name.starts_with("RUST")));
+                let mut cargo =
+                    command("/usr/bin/cargo", [subcommand, "-Zbuild-std=std,panic_abort", "--target", TARGET]);
+                cargo
+                    .env_clear()
+                    .envs(std::env::vars().filter(|(name, _)| !name.starts_with("CARGO") && !name.starts_with("RUST")));
                 cargo.env("PATH", format!("/usr/bin:{}", std::env::var("PATH").unwrap_or_default()));
-                cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc").env("CARGO_TARGET_DIR", self.target_dir());
+                cargo
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("RUSTC", "/usr/bin/rustc")
+                    .env("CARGO_TARGET_DIR", self.target_dir());
                 if let Ok(home) = std::env::var("CARGO_HOME") {
                     cargo.env("CARGO_HOME", home);
                 }
@@ -76,8 +86,11 @@ impl Toolchain {
 
 /// A linker for wasm: rustup's, or the system's.
 fn linker() -> Option<PathBuf> {
-    let ours = output("rustc", &["--print", "sysroot"]).map(|sysroot| PathBuf::from(sysroot).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld"));
-    let candidates = ours.into_iter().chain(["/usr/bin/rust-lld", "/usr/bin/wasm-ld", "/usr/bin/wasm-ld-14", "/usr/bin/wasm-ld-19"].map(PathBuf::from));
+    let ours = output("rustc", &["--print", "sysroot"])
+        .map(|sysroot| PathBuf::from(sysroot).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld"));
+    let candidates = ours.into_iter().chain(
+        ["/usr/bin/rust-lld", "/usr/bin/wasm-ld", "/usr/bin/wasm-ld-14", "/usr/bin/wasm-ld-19"].map(PathBuf::from),
+    );
     candidates.into_iter().find(|path| path.is_file())
 }
 
@@ -91,7 +104,14 @@ pub fn compile(toolchain: Toolchain) -> Result<PathBuf> {
 /// Makes the JavaScript and the wasm that browsers load. Gives both.
 pub fn bind(wasm: &Path, work: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut bindgen = Bindgen::new();
-    let bindgen = bindgen.input_path(wasm).out_name("app").web(true).map_err(|error| anyhow!(error))?.typescript(false).remove_name_section(true).remove_producers_section(true);
+    let bindgen = bindgen
+        .input_path(wasm)
+        .out_name("app")
+        .web(true)
+        .map_err(|error| anyhow!(error))?
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
     bindgen.generate(work).map_err(|error| error.context("wasm-bindgen failed"))?;
     let bound = work.join("app_bg.wasm");
     optimize(&bound, work);
@@ -102,7 +122,9 @@ pub fn bind(wasm: &Path, work: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
 /// Shrinks the wasm to less than half with wasm-opt, from npm's binaryen. Only a larger download is lost without it.
 fn optimize(wasm: &Path, work: &Path) {
     if !has("npm") {
-        eprintln!("npm is not installed: the browser's part stays larger than it could be (about 1 MB instead of 0.5).");
+        eprintln!(
+            "npm is not installed: the browser's part stays larger than it could be (about 1 MB instead of 0.5)."
+        );
         return;
     }
     step("Making the browser's part small (wasm-opt)");
@@ -116,7 +138,22 @@ fn optimize(wasm: &Path, work: &Path) {
             execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(tools))?;
         }
         let small = work.join("small.wasm");
-        execute(command("node", ["--stack-size=4000", "target/tools/node_modules/binaryen/bin/wasm-opt", "-Oz", "--strip-debug", "--strip-producers"]).args(BROWSER_FEATURES).arg(wasm).arg("-o").arg(&small))?;
+        execute(
+            command(
+                "node",
+                [
+                    "--stack-size=4000",
+                    "target/tools/node_modules/binaryen/bin/wasm-opt",
+                    "-Oz",
+                    "--strip-debug",
+                    "--strip-producers",
+                ],
+            )
+            .args(BROWSER_FEATURES)
+            .arg(wasm)
+            .arg("-o")
+            .arg(&small),
+        )?;
         Ok(std::fs::rename(&small, wasm)?)
     };
     if let Err(error) = install() {

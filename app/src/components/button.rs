@@ -11,9 +11,15 @@ pub enum Kind {
 impl Kind {
     fn classes(self) -> &'static str {
         match self {
-            Self::Primary => "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-accent text-on-accent hover:bg-accent-strong disabled:opacity-60",
-            Self::Plain => "inline-flex items-center justify-center gap-1.5 h-9 px-3 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer border border-line bg-surface text-ink hover:bg-sunken disabled:opacity-60",
-            Self::Danger => "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-accent hover:opacity-90 disabled:opacity-60",
+            Self::Primary => {
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-accent text-on-accent hover:bg-accent-strong disabled:opacity-60"
+            }
+            Self::Plain => {
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer border border-line bg-surface text-ink hover:bg-sunken disabled:opacity-60"
+            }
+            Self::Danger => {
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-accent hover:opacity-90 disabled:opacity-60"
+            }
         }
     }
 }

@@ -3,7 +3,9 @@ use server::model::FieldError;
 
 /// The message that belongs to a field.
 pub fn error_of(errors: RwSignal<Vec<FieldError>>, field: &'static str) -> Signal<Option<String>> {
-    Signal::derive(move || errors.with(|errors| errors.iter().find(|error| error.field == field).map(|error| error.message.clone())))
+    Signal::derive(move || {
+        errors.with(|errors| errors.iter().find(|error| error.field == field).map(|error| error.message.clone()))
+    })
 }
 
 /// A labelled input with its message beside it.
@@ -51,7 +53,11 @@ pub fn Field(
 
 /// What stands below a field: its message, else its hint.
 #[component]
-pub fn Note(#[prop(into)] id: String, hint: &'static str, #[prop(into)] error: Signal<Option<String>>) -> impl IntoView {
+pub fn Note(
+    #[prop(into)] id: String,
+    hint: &'static str,
+    #[prop(into)] error: Signal<Option<String>>,
+) -> impl IntoView {
     view! {
         <div id=id class="text-xs leading-4">
             {move || match error.get() {

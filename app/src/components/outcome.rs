@@ -66,7 +66,8 @@ fn Outcome(outcome: EventOutcome, synchronous: bool) -> impl IntoView {
         (true, _) => "No response yet; delivery goes on",
         (false, _) => "Event queued",
     };
-    let deliveries = outcome.deliveries.into_iter().map(|delivery| view! { <DeliveryCard delivery=delivery/> }).collect_view();
+    let deliveries =
+        outcome.deliveries.into_iter().map(|delivery| view! { <DeliveryCard delivery=delivery/> }).collect_view();
     view! {
         <section class="mt-5 border-t border-line pt-4" aria-label=heading>
             <h3 class="text-sm font-semibold text-ink">{heading}</h3>

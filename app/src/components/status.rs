@@ -25,10 +25,22 @@ impl From<DeliveryStatus> for Tone {
 #[component]
 pub fn StatusBadge(tone: Tone, #[prop(into)] text: String) -> impl IntoView {
     let (classes, shape) = match tone {
-        Tone::Good => ("inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-good-soft text-good", "M2.5 6.5l2.5 2.5 4.5-5.5"),
-        Tone::Bad => ("inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-bad-soft text-bad", "M3 3l6 6m0-6l-6 6"),
-        Tone::Waiting => ("inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-warn-soft text-warn", "M6 2.5v4l2.5 1.5"),
-        Tone::Off => ("inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-sunken text-soft", "M4 3v6m4-6v6"),
+        Tone::Good => (
+            "inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-good-soft text-good",
+            "M2.5 6.5l2.5 2.5 4.5-5.5",
+        ),
+        Tone::Bad => (
+            "inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-bad-soft text-bad",
+            "M3 3l6 6m0-6l-6 6",
+        ),
+        Tone::Waiting => (
+            "inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-warn-soft text-warn",
+            "M6 2.5v4l2.5 1.5",
+        ),
+        Tone::Off => (
+            "inline-flex items-center gap-1 rounded-sm px-1.5 py-0.5 text-xs font-medium bg-sunken text-soft",
+            "M4 3v6m4-6v6",
+        ),
     };
     view! {
         <span class=classes>

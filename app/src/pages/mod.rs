@@ -17,7 +17,11 @@ use server::functions::Failure;
 fn FailurePage(failure: Failure) -> impl IntoView {
     #[cfg(feature = "ssr")]
     if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
-        response.set_status(if failure.not_found { http::StatusCode::NOT_FOUND } else { http::StatusCode::SERVICE_UNAVAILABLE });
+        response.set_status(if failure.not_found {
+            http::StatusCode::NOT_FOUND
+        } else {
+            http::StatusCode::SERVICE_UNAVAILABLE
+        });
     }
     let title = if failure.not_found { "Not found" } else { "This page cannot be shown" };
     view! {

@@ -20,13 +20,26 @@ async fn triggers_are_created_replaced_listed_and_deleted() {
     }
     assert_eq!(listed["result"][0]["enabled"], true);
 
-    let defaults = server.post(&format!("{TRIGGERS}/minimal"), &json!({"type": "t", "url": "http://127.0.0.1:9000/"})).await.expect(200).json();
+    let defaults = server
+        .post(&format!("{TRIGGERS}/minimal"), &json!({"type": "t", "url": "http://127.0.0.1:9000/"}))
+        .await
+        .expect(200)
+        .json();
     assert_eq!((&defaults["result"]["retries"], &defaults["result"]["timeout"]), (&json!(3), &json!(5000)));
 
-    server.post(&format!("{TRIGGERS}/welcome"), &json!({"type": "other", "url": "http://127.0.0.1:9000/", "retries": 0, "enabled": false, "nonsense": 1})).await.expect(200);
+    server
+        .post(
+            &format!("{TRIGGERS}/welcome"),
+            &json!({"type": "other", "url": "http://127.0.0.1:9000/", "retries": 0, "enabled": false, "nonsense": 1}),
+        )
+        .await
+        .expect(200);
     let one = server.get(&format!("{TRIGGERS}?id=welcome")).await.expect(200).json();
     assert_eq!(one["result"].as_array().map(Vec::len), Some(1));
-    assert_eq!((&one["result"][0]["type"], &one["result"][0]["retries"], &one["result"][0]["enabled"]), (&json!("other"), &json!(0), &json!(false)));
+    assert_eq!(
+        (&one["result"][0]["type"], &one["result"][0]["retries"], &one["result"][0]["enabled"]),
+        (&json!("other"), &json!(0), &json!(false))
+    );
 
     server.delete_trigger("welcome").await.expect(200);
     server.delete_trigger("welcome").await.expect(404);
@@ -42,17 +55,28 @@ async fn every_wrong_field_of_a_trigger_is_named() {
     let answer = server.post(&format!("{TRIGGERS}/-bad"), &wrong).await.expect(422);
     let mut fields = answer.fields();
     fields.sort();
-    assert_eq!(fields, ["backoffFirst", "concurrency", "headers", "name", "retries", "source", "timeout", "type", "url"]);
-    for (field, value) in [("retries", json!(1.5)), ("timeout", json!(600_001)), ("options", json!([])), ("id", json!("other"))] {
+    assert_eq!(
+        fields,
+        ["backoffFirst", "concurrency", "headers", "name", "retries", "source", "timeout", "type", "url"]
+    );
+    for (field, value) in
+        [("retries", json!(1.5)), ("timeout", json!(600_001)), ("options", json!([])), ("id", json!("other"))]
+    {
         let mut body = json!({"type": "t", "url": "http://127.0.0.1/"});
         body[field] = value;
         assert_eq!(server.post(&format!("{TRIGGERS}/one"), &body).await.expect(422).fields(), [field]);
     }
     server.post_text(&format!("{TRIGGERS}/one"), "{").await.expect(400);
     server.post(&format!("{TRIGGERS}/one"), &json!({"type": 1})).await.expect(422);
-    server.post("/v1/config/projects/nowhere/eventing/triggers/one", &json!({"type": "t", "url": "http://127.0.0.1/"})).await.expect(404);
+    server
+        .post("/v1/config/projects/nowhere/eventing/triggers/one", &json!({"type": "t", "url": "http://127.0.0.1/"}))
+        .await
+        .expect(404);
     assert_eq!(database.count("select count(*) from triggers").await, 0);
-    let ignored = server.post(&format!("{TRIGGERS}/one"), &json!({"type": "t", "url": "http://127.0.0.1/", "retires": 1})).await.expect(200);
+    let ignored = server
+        .post(&format!("{TRIGGERS}/one"), &json!({"type": "t", "url": "http://127.0.0.1/", "retires": 1}))
+        .await
+        .expect(200);
     assert_eq!(ignored.json()["ignored"], json!(["retires"]));
 }
 
@@ -61,7 +85,10 @@ async fn projects_are_created_and_listed() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
     let names = |answer: Value| answer["result"].as_array().expect("an array").clone();
-    assert_eq!(names(server.get("/v1/config/projects").await.expect(200).json()), [json!({"id": "default", "name": "Default"})]);
+    assert_eq!(
+        names(server.get("/v1/config/projects").await.expect(200).json()),
+        [json!({"id": "default", "name": "Default"})]
+    );
     server.post("/v1/config/projects/shop", &json!({"name": "The shop"})).await.expect(200);
     server.post("/v1/config/projects/shop", &json!({"name": "Shop"})).await.expect(200);
     let listed = names(server.get("/v1/config/projects").await.expect(200).json());

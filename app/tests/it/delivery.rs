@@ -18,9 +18,13 @@ fn error(delivery: &Value) -> &str {
 #[tokio::test]
 async fn the_request_is_a_cloud_event() {
     let database = Database::fresh().await;
-    let (server, receiver) = (Server::start(&database).await, Receiver::start(|number, _| Act::status(if number == 0 { 500 } else { 200 })).await);
+    let (server, receiver) = (
+        Server::start(&database).await,
+        Receiver::start(|number, _| Act::status(if number == 0 { 500 } else { 200 })).await,
+    );
     server.trigger("one", "sent-email", &receiver.url(), json!({"headers": {"Authorization": "Bearer x"}})).await;
-    let queued = server.queue_text(r#"{"type":"sent-email","data":{"to": "user1@email.com"}}"#).await.expect(202).json();
+    let queued =
+        server.queue_text(r#"{"type":"sent-email","data":{"to": "user1@email.com"}}"#).await.expect(202).json();
     let received = receiver.wait_for(2).await;
     let request = &received[0];
     assert_eq!(request.request_line, "POST /hook?a=b HTTP/1.1");
@@ -41,7 +45,10 @@ async fn the_request_is_a_cloud_event() {
     assert_eq!(id.get_version_num(), 7);
     assert!(uuid::Uuid::parse_str(&source).is_ok());
     assert_eq!(received[1].body, request.body, "a retry sends the same body");
-    assert_eq!((request.headers["mission-control-attempt"].as_str(), received[1].headers["mission-control-attempt"].as_str()), ("1", "2"));
+    assert_eq!(
+        (request.headers["mission-control-attempt"].as_str(), received[1].headers["mission-control-attempt"].as_str()),
+        ("1", "2")
+    );
 
     drop(server);
     let again = Server::start(&database).await;
@@ -126,7 +133,10 @@ async fn waits_grow_and_retry_after_is_a_floor() {
     let waits: Vec<_> = received.windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis()).collect();
     assert!(waits[0] >= 200 && waits[1] >= 400, "{waits:?}");
 
-    let receiver = Receiver::start(|number, _| if number == 0 { Act::Answer(429, "retry-after: 1\r\n".into(), String::new()) } else { Act::ok() }).await;
+    let receiver = Receiver::start(|number, _| {
+        if number == 0 { Act::Answer(429, "retry-after: 1\r\n".into(), String::new()) } else { Act::ok() }
+    })
+    .await;
     server.trigger("asks", "asks", &receiver.url(), json!({})).await;
     server.queue(&json!({"type": "asks"})).await.expect(202);
     let received = receiver.wait_for(2).await;
@@ -159,7 +169,10 @@ async fn slow_webhooks_run_into_the_timeout() {
         assert!((400_000..500_000).contains(&duration), "{name}: {duration} µs");
     }
     // The dripper's status is known all the same.
-    assert_eq!(database.count("select count(*) from deliveries where response_status = 200 and status = 'failed'").await, 1);
+    assert_eq!(
+        database.count("select count(*) from deliveries where response_status = 200 and status = 'failed'").await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -206,13 +219,22 @@ async fn forbidden_addresses_are_refused_at_save_and_at_delivery() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
     let path = "/v1/config/projects/default/eventing/triggers/one";
-    for url in ["http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://0.0.0.0/", "http://[64:ff9b::a9fe:a9fe]/", "ftp://127.0.0.1/", "http://a:b@127.0.0.1/"] {
+    for url in [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[fe80::1]/",
+        "http://0.0.0.0/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "ftp://127.0.0.1/",
+        "http://a:b@127.0.0.1/",
+    ] {
         let answer = server.post(path, &json!({"type": "t", "url": url})).await.expect(422);
         assert_eq!(answer.fields(), ["url"], "{url}");
     }
     // One that was saved while it was still allowed.
     server.trigger("one", "t", "http://127.0.0.1:9/", json!({"retries": 0})).await;
-    database.execute("update triggers set url = 'http://169.254.169.254/latest/meta-data/', version = version + 1").await;
+    database
+        .execute("update triggers set url = 'http://169.254.169.254/latest/meta-data/', version = version + 1")
+        .await;
     let failed = delivery(&server, "t").await;
     assert_eq!(failed["status"], "failed");
     assert!(error(&failed).contains("cloud metadata") && error(&failed).contains("--allow-networks"), "{failed}");
@@ -263,10 +285,12 @@ async fn deleting_a_trigger_cancels_its_deliveries_and_keeps_its_name() {
     server.queue(&json!({"type": "t", "delay": 3600})).await.expect(202);
     server.delete_trigger("one").await.expect(200);
     assert_eq!(database.count("select count(*) from queue").await, 0);
-    let name: String = sqlx::query_scalar("select t.name from deliveries d join triggers t on t.id = d.trigger_id where d.status = 'cancelled'")
-        .fetch_one(&database.pool)
-        .await
-        .expect("one cancelled delivery");
+    let name: String = sqlx::query_scalar(
+        "select t.name from deliveries d join triggers t on t.id = d.trigger_id where d.status = 'cancelled'",
+    )
+    .fetch_one(&database.pool)
+    .await
+    .expect("one cancelled delivery");
     assert_eq!(name, "one");
     assert_eq!(server.queue(&json!({"type": "t"})).await.expect(202).json()["triggers"], 0);
     // The name is free again.
@@ -300,7 +324,11 @@ async fn listen_prints_and_answers_as_told() {
     std::fs::write(&body, "{\"response\": 42}").expect("a file");
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
-    let listener = Process::start(&["listen", "--port", "0", "--status", "201", "--delay-ms", "100", "--body", &body.to_string_lossy()], &[]).await;
+    let listener = Process::start(
+        &["listen", "--port", "0", "--status", "201", "--delay-ms", "100", "--body", &body.to_string_lossy()],
+        &[],
+    )
+    .await;
     server.trigger("one", "t", &listener.address, json!({})).await;
     let answer = server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(200).json();
     assert_eq!(answer["result"], 42);
@@ -308,7 +336,9 @@ async fn listen_prints_and_answers_as_told() {
     assert!(answer["deliveries"][0]["response"]["durationMs"].as_f64().expect("a number") >= 100.0);
     let failing = Process::start(&["listen", "--port", "0", "--status", "500"], &[]).await;
     server.trigger("one", "t", &failing.address, json!({"retries": 0})).await;
-    let failed = eventually("a 502", async || Some(server.queue(&json!({"type": "t", "isSynchronous": true})).await)).await.expect(502);
+    let failed = eventually("a 502", async || Some(server.queue(&json!({"type": "t", "isSynchronous": true})).await))
+        .await
+        .expect(502);
     assert_eq!(failed.json()["deliveries"][0]["response"]["body"], "{\"received\": true}");
     std::fs::remove_file(body).expect("the file");
 }

@@ -13,7 +13,9 @@ async fn whoever_lost_the_lease_changes_nothing() {
     server.queue(&json!({"type": "t"})).await.expect(202);
     receiver.wait_for(1).await;
     // As if another node had claimed it meanwhile.
-    database.execute("update queue set fence = fence + 1, owner = gen_random_uuid(), due_at = now() + interval '1 hour'").await;
+    database
+        .execute("update queue set fence = fence + 1, owner = gen_random_uuid(), due_at = now() + interval '1 hour'")
+        .await;
     tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
     assert_eq!(database.count("select count(*) from queue").await, 1);
     assert_eq!(database.count("select count(*) from deliveries").await, 0);
@@ -34,7 +36,10 @@ async fn an_event_without_data_in_the_database_is_set_aside() {
     database.execute("delete from events").await;
     database.execute("update queue set due_at = now()").await;
     settled(&database).await;
-    assert_eq!(database.count("select count(*) from deliveries where status = 'failed' and error like '%gone%'").await, 1);
+    assert_eq!(
+        database.count("select count(*) from deliveries where status = 'failed' and error like '%gone%'").await,
+        1
+    );
     // It blocks nobody.
     server.queue(&json!({"type": "t"})).await.expect(202);
     receiver.wait_for(1).await;
@@ -51,7 +56,10 @@ async fn attempts_that_crashes_cut_short_count_and_end_some_day() {
     database.execute("update queue set due_at = now(), attempt = 7").await;
     settled(&database).await;
     assert_eq!(receiver.received().len(), 0);
-    assert_eq!(database.count("select count(*) from deliveries where status = 'failed' and error like '%crash%'").await, 1);
+    assert_eq!(
+        database.count("select count(*) from deliveries where status = 'failed' and error like '%crash%'").await,
+        1
+    );
     // With one fewer the webhook gets it, and that attempt decides.
     server.queue(&json!({"type": "t", "delay": 3600})).await.expect(202);
     database.execute("update queue set due_at = now(), attempt = 6").await;
@@ -66,8 +74,15 @@ async fn rows_go_to_the_partition_of_their_day() {
     let server = Server::start(&database).await;
     server.trigger("one", "t", &receiver.url(), json!({})).await;
     server.queue(&json!({"type": "t"})).await.expect(202);
-    eventually("a finished delivery", async || (database.count("select count(*) from deliveries").await == 1).then_some(())).await;
-    for default in ["select count(*) from events_default", "select count(*) from deliveries_default", "select count(*) from attempts_default"] {
+    eventually("a finished delivery", async || {
+        (database.count("select count(*) from deliveries").await == 1).then_some(())
+    })
+    .await;
+    for default in [
+        "select count(*) from events_default",
+        "select count(*) from deliveries_default",
+        "select count(*) from attempts_default",
+    ] {
         assert_eq!(database.count(default).await, 0, "{default}");
     }
     assert_eq!(database.count("select count(*) from attempts").await, 1);

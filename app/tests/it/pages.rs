@@ -7,7 +7,8 @@ use crate::support::{Act, Answer, Database, Receiver, Server};
 const PAGE: &str = "/projects/default/event-triggers";
 
 async fn submit(server: &Server, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let body: String = reqwest::Url::parse_with_params("http://x/", fields).expect("a URL").query().unwrap_or_default().to_owned();
+    let body: String =
+        reqwest::Url::parse_with_params("http://x/", fields).expect("a URL").query().unwrap_or_default().to_owned();
     let request = server.http.post(server.url(path)).header("content-type", "application/x-www-form-urlencoded");
     Answer::of(request.body(body)).await
 }
@@ -31,9 +32,20 @@ async fn pages_lead_to_each_other() {
 async fn a_refused_form_comes_back_as_it_was_typed() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
-    let typed = [("intent", "save"), ("existing", ""), ("name", "wel come"), ("source", "custom"), ("event_type", "sent \"email\""), ("url", "nope"), ("retries", "many"), ("timeout", "0")];
+    let typed = [
+        ("intent", "save"),
+        ("existing", ""),
+        ("name", "wel come"),
+        ("source", "custom"),
+        ("event_type", "sent \"email\""),
+        ("url", "nope"),
+        ("retries", "many"),
+        ("timeout", "0"),
+    ];
     let refused = submit(&server, &format!("{PAGE}?add"), &typed).await.expect(422);
-    for value in ["value=\"wel come\"", "value=\"sent &quot;email&quot;\"", "value=\"nope\"", "value=\"many\"", "value=\"0\""] {
+    for value in
+        ["value=\"wel come\"", "value=\"sent &quot;email&quot;\"", "value=\"nope\"", "value=\"many\"", "value=\"0\""]
+    {
         assert!(refused.body.contains(value), "{value} in {}", refused.body);
     }
     for message in ["A name is made of letters", "starts with http", "A whole number is expected", "from 1 to 600000"] {
@@ -49,7 +61,16 @@ async fn a_trigger_is_created_changed_sent_paused_and_deleted_by_forms() {
     let receiver = Receiver::start(|_, _| Act::body("{\"response\": \"hello <b>\"}")).await;
     let url = receiver.url();
     let fields = |existing: &'static str, retries: &'static str| {
-        vec![("intent", "save"), ("existing", existing), ("name", "one"), ("source", "custom"), ("event_type", "t"), ("url", url.as_str()), ("retries", retries), ("timeout", "5000")]
+        vec![
+            ("intent", "save"),
+            ("existing", existing),
+            ("name", "one"),
+            ("source", "custom"),
+            ("event_type", "t"),
+            ("url", url.as_str()),
+            ("retries", retries),
+            ("timeout", "5000"),
+        ]
     };
     let created = submit(&server, &format!("{PAGE}?add"), &fields("", "3")).await.expect(303);
     assert_eq!(created.header("location"), PAGE);
@@ -58,21 +79,42 @@ async fn a_trigger_is_created_changed_sent_paused_and_deleted_by_forms() {
     submit(&server, &format!("{PAGE}?edit=one"), &fields("one", "7")).await.expect(303);
     assert_eq!(database.count("select retries::bigint from triggers").await, 7);
 
-    let broken = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "{\"a\": nope}")]).await.expect(422);
-    assert!(broken.body.contains("Malformed JSON at line 1, column 8") && broken.body.contains("{&quot;a&quot;: nope}"), "{}", broken.body);
+    let broken = submit(
+        &server,
+        &format!("{PAGE}?trigger=one"),
+        &[("intent", "send"), ("name", "one"), ("data", "{\"a\": nope}")],
+    )
+    .await
+    .expect(422);
+    assert!(
+        broken.body.contains("Malformed JSON at line 1, column 8") && broken.body.contains("{\"a\": nope}</textarea>"),
+        "{}",
+        broken.body
+    );
     assert_eq!(receiver.received().len(), 0);
 
-    let sent = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "{\"a\": 1}"), ("synchronous", "on")]).await.expect(303);
+    let sent = submit(
+        &server,
+        &format!("{PAGE}?trigger=one"),
+        &[("intent", "send"), ("name", "one"), ("data", "{\"a\": 1}"), ("synchronous", "on")],
+    )
+    .await
+    .expect(303);
     let location = sent.header("location").to_owned();
     let shown = server.get(&location).await.expect(200);
     for text in ["Webhook response", "HTTP 200", "hello &lt;b&gt;", "delivered"] {
         assert!(shown.body.contains(text), "{text} in {}", shown.body);
     }
-    let queued = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "")]).await.expect(303);
+    let queued = submit(&server, &format!("{PAGE}?trigger=one"), &[("intent", "send"), ("name", "one"), ("data", "")])
+        .await
+        .expect(303);
     let shown = server.get(queued.header("location")).await.expect(200);
     assert!(shown.body.contains("Event queued"));
     let received = receiver.wait_for(2).await;
-    assert_eq!((received[0].json()["data"].clone(), received[1].json()["data"].clone()), (json!({"a": 1}), json!(null)));
+    assert_eq!(
+        (received[0].json()["data"].clone(), received[1].json()["data"].clone()),
+        (json!({"a": 1}), json!(null))
+    );
 
     submit(&server, PAGE, &[("intent", "pause"), ("name", "one")]).await.expect(303);
     assert!(server.get(PAGE).await.body.contains("Resume"));

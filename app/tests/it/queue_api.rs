@@ -37,7 +37,12 @@ async fn both_paths_are_the_same() {
     for path in ["/v1/api/default/eventing/queue", "/v1/api/default/event-triggers/queue"] {
         server.post(path, &json!({"type": "t", "data": path})).await.expect(202);
     }
-    let mut paths: Vec<_> = receiver.wait_for(2).await.iter().map(|received| received.json()["data"].as_str().expect("text").to_owned()).collect();
+    let mut paths: Vec<_> = receiver
+        .wait_for(2)
+        .await
+        .iter()
+        .map(|received| received.json()["data"].as_str().expect("text").to_owned())
+        .collect();
     paths.sort();
     assert_eq!(paths, ["/v1/api/default/event-triggers/queue", "/v1/api/default/eventing/queue"]);
 }
@@ -75,7 +80,9 @@ async fn timestamps_and_delays_say_when() {
     let (server, receiver) = (Server::start(&database).await, Receiver::ok().await);
     server.trigger("one", "t", &receiver.url(), json!({})).await;
     let now = Utc::now();
-    let at = |answer: &Answer| answer.json()["scheduledAt"].as_str().expect("text").parse::<DateTime<Utc>>().expect("a time");
+    let at = |answer: &Answer| {
+        answer.json()["scheduledAt"].as_str().expect("text").parse::<DateTime<Utc>>().expect("a time")
+    };
     let far = now + chrono::Duration::days(400);
     let millis = server.queue(&json!({"type": "t", "timestamp": far.timestamp_millis()})).await.expect(202);
     assert_eq!(at(&millis).timestamp_millis(), far.timestamp_millis());
@@ -106,7 +113,8 @@ async fn an_idempotency_key_queues_once() {
     assert_eq!(again.header("idempotency-replayed"), "true");
 
     let in_header = |key: &'static str| {
-        let request = server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
+        let request =
+            server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
         Answer::of(request.header("idempotency-key", key).body(r#"{"type":"t"}"#))
     };
     assert_eq!(event_id(&in_header("k1").await.expect(202)), event_id(&first));
@@ -142,7 +150,11 @@ async fn futures_join<F: Future>(requests: Vec<F>) -> Vec<F::Output> {
                 *request = None;
             }
         }
-        if pending.iter().all(|(request, _)| request.is_none()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if pending.iter().all(|(request, _)| request.is_none()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     pending.into_iter().filter_map(|(_, output)| output).collect()
@@ -155,7 +167,8 @@ async fn no_trigger_is_no_error_unless_somebody_waits() {
     let answer = server.queue(&json!({"type": "nobody"})).await.expect(202);
     assert_eq!(answer.json()["triggers"], 0);
     assert_eq!(database.count("select count(*) from events").await, 1);
-    let answer = server.queue(&json!({"type": "nobody", "isSynchronous": true, "idempotencyKey": "k"})).await.expect(422);
+    let answer =
+        server.queue(&json!({"type": "nobody", "isSynchronous": true, "idempotencyKey": "k"})).await.expect(422);
     assert_eq!(answer.fields(), ["type"]);
     assert_eq!(database.count("select count(*) from events").await, 1);
     // The key is still free.
@@ -174,7 +187,8 @@ async fn a_synchronous_event_brings_the_response() {
         ("", r#""""#),
     ];
     for (index, (body, result)) in bodies.into_iter().enumerate() {
-        let receiver = Receiver::start(move |_, _| Act::Answer(201, "x-one: 1\r\nx-one: 2\r\n".into(), body.into())).await;
+        let receiver =
+            Receiver::start(move |_, _| Act::Answer(201, "x-one: 1\r\nx-one: 2\r\n".into(), body.into())).await;
         let name = format!("trigger-{index}");
         server.trigger(&name, &name, &receiver.url(), json!({})).await;
         let answer = server.queue(&json!({"type": name, "isSynchronous": true, "unknown": 1})).await.expect(200);
@@ -269,7 +283,8 @@ async fn a_batch_is_accepted_whole_or_not_at_all() {
     assert_eq!(answer.as_array().expect("an array").len(), 1000);
     assert_eq!(answer[999]["triggers"], 1);
     let received = receiver.wait_for(1000).await;
-    let mut numbers: Vec<_> = received.iter().map(|received| received.json()["data"].as_i64().expect("a number")).collect();
+    let mut numbers: Vec<_> =
+        received.iter().map(|received| received.json()["data"].as_i64().expect("a number")).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
 
@@ -290,8 +305,13 @@ async fn a_batch_can_be_sent_again_under_its_key() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
     let send = || {
-        let request = server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
-        Answer::of(request.header("idempotency-key", "batch").body(r#"[{"type":"a"},{"type":"b","idempotencyKey":"own"},{"type":"c","idempotencyKey":"own"}]"#))
+        let request =
+            server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
+        Answer::of(
+            request
+                .header("idempotency-key", "batch")
+                .body(r#"[{"type":"a"},{"type":"b","idempotencyKey":"own"},{"type":"c","idempotencyKey":"own"}]"#),
+        )
     };
     let first = send().await.expect(202);
     assert_eq!(send().await.expect(202).json(), first.json());
@@ -327,20 +347,31 @@ async fn bad_input_is_told_in_plain_words_and_queues_nothing() {
     server.queue_text(reqwest::Body::wrap_stream(futures_stream(chunks))).await.expect(413);
 
     for content_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
-        let request = server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", content_type);
+        let request =
+            server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", content_type);
         Answer::of(request.body(r#"{"type":"t"}"#)).await.expect(415);
     }
 
     let fields = server.queue(&json!({"type": "", "timestamp": "soon", "delay": -1, "isSynchronous": 1, "options": 1, "idempotencyKey": 1})).await.expect(422);
     assert_eq!(fields.fields(), ["type", "timestamp", "delay", "isSynchronous", "options", "idempotencyKey"]);
-    for body in [json!({}), json!(7), json!("t"), json!({"type": "x".repeat(256)}), json!({"type": "a\nb"}), json!({"type": "t", "delay": "1"}), json!({"type": "t", "timestamp": 1e300})] {
+    for body in [
+        json!({}),
+        json!(7),
+        json!("t"),
+        json!({"type": "x".repeat(256)}),
+        json!({"type": "a\nb"}),
+        json!({"type": "t", "delay": "1"}),
+        json!({"type": "t", "timestamp": 1e300}),
+    ] {
         server.queue(&body).await.expect(422);
     }
     assert_eq!(database.count("select count(*) from events").await, 0);
     server.get("/health/ready").await.expect(200);
 }
 
-fn futures_stream<T>(items: impl IntoIterator<Item = T, IntoIter: Send + 'static>) -> impl futures::Stream<Item = T> + Send + 'static {
+fn futures_stream<T>(
+    items: impl IntoIterator<Item = T, IntoIter: Send + 'static>,
+) -> impl futures::Stream<Item = T> + Send + 'static {
     futures::stream::iter(items)
 }
 
@@ -372,14 +403,24 @@ async fn without_its_database_a_server_answers_503_and_comes_back() {
     server.queue(&json!({"type": "t"})).await.expect(202);
     receiver.wait_for(1).await;
     cut.cut().await;
-    let away = eventually("a 503", async || Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status != 202)).await.expect(503);
+    let away = eventually("a 503", async || {
+        Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status != 202)
+    })
+    .await
+    .expect(503);
     assert!(away.header("retry-after").parse::<u32>().expect("seconds") > 0);
     assert!(!away.body.to_lowercase().contains("sql"), "internals are not for clients: {}", away.body);
     server.get("/health/ready").await.expect(503);
     server.get("/health/live").await.expect(200);
     cut.mend();
-    let queued = eventually("a 202", async || Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status == 202)).await;
-    eventually("its delivery", async || receiver.received().iter().any(|one| one.json()["id"] == queued.json()["eventId"]).then_some(())).await;
+    let queued = eventually("a 202", async || {
+        Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status == 202)
+    })
+    .await;
+    eventually("its delivery", async || {
+        receiver.received().iter().any(|one| one.json()["id"] == queued.json()["eventId"]).then_some(())
+    })
+    .await;
     server.get("/health/ready").await.expect(200);
 }
 
@@ -389,7 +430,8 @@ async fn pages_of_other_origins_are_refused() {
     let server = Server::start(&database).await;
     let host = server.process.address.trim_start_matches("http://").to_owned();
     let with = |name: &'static str, value: String| {
-        let request = server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
+        let request =
+            server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
         Answer::of(request.header(name, value).body(r#"{"type":"t"}"#))
     };
     with("origin", "http://evil.example".into()).await.expect(403);

@@ -56,7 +56,9 @@ async fn schedules_outlive_a_kill() {
 #[tokio::test]
 async fn a_kill_in_the_middle_of_an_attempt_loses_nothing() {
     let database = Database::fresh().await;
-    let receiver = Receiver::start(|number, _| if number < 20 { Act::AfterWaiting(Duration::from_secs(60)) } else { Act::ok() }).await;
+    let receiver =
+        Receiver::start(|number, _| if number < 20 { Act::AfterWaiting(Duration::from_secs(60)) } else { Act::ok() })
+            .await;
     let mut server = Server::start(&database).await;
     server.trigger("one", "t", &receiver.url(), json!({"retries": 0, "timeout": 30_000})).await;
     let mut accepted = Vec::new();
@@ -89,7 +91,10 @@ async fn sigterm_lets_attempts_end() {
     server.process.signal(Signal::SIGTERM);
     assert_eq!(server.process.ended().await, Some(0));
     assert_eq!(database.count("select count(*) from deliveries where status = 'delivered'").await, 2);
-    assert_eq!(database.count("select count(*) from queue where owner is null and attempt = 0 and due_at <= now()").await, 4);
+    assert_eq!(
+        database.count("select count(*) from queue where owner is null and attempt = 0 and due_at <= now()").await,
+        4
+    );
     assert_eq!(database.count("select count(*) from nodes").await, 0);
     let _server = Server::start(&database).await;
     settled(&database).await;
@@ -99,7 +104,9 @@ async fn sigterm_lets_attempts_end() {
 #[tokio::test]
 async fn sigterm_gives_back_what_does_not_end_in_time() {
     let database = Database::fresh().await;
-    let receiver = Receiver::start(|number, _| if number == 0 { Act::AfterWaiting(Duration::from_secs(60)) } else { Act::ok() }).await;
+    let receiver =
+        Receiver::start(|number, _| if number == 0 { Act::AfterWaiting(Duration::from_secs(60)) } else { Act::ok() })
+            .await;
     let mut server = Server::with(&database, &["--grace", "0.3"]).await;
     server.trigger("one", "t", &receiver.url(), json!({"timeout": 60_000})).await;
     server.queue(&json!({"type": "t"})).await.expect(202);
@@ -123,9 +130,10 @@ async fn two_nodes_share_the_work_without_doing_it_twice() {
         server.queue(&json!({"type": "t", "data": number})).await.expect(202);
     }
     // Unpaused on one node, taken up by both.
-    two.trigger("one", "t", &receiver.url(), json!({})).await;
+    two.trigger("one", "t", &receiver.url(), json!({"enabled": true})).await;
     settled(&database).await;
-    let mut numbers: Vec<_> = receiver.received().iter().map(|received| received.json()["data"].as_i64().expect("a number")).collect();
+    let mut numbers: Vec<_> =
+        receiver.received().iter().map(|received| received.json()["data"].as_i64().expect("a number")).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..200).collect::<Vec<_>>());
 }
@@ -140,8 +148,11 @@ async fn a_node_hears_of_deliveries_that_another_one_made() {
     let event = json!({"type": "t", "isSynchronous": true});
     let waiting = one.queue(&event);
     let resumed = async {
-        eventually("a waiting delivery", async || (database.count("select count(*) from queue").await == 1).then_some(())).await;
-        two.trigger("one", "t", &receiver.url(), json!({})).await;
+        eventually("a waiting delivery", async || {
+            (database.count("select count(*) from queue").await == 1).then_some(())
+        })
+        .await;
+        two.trigger("one", "t", &receiver.url(), json!({"enabled": true})).await;
     };
     let (answer, ()) = tokio::join!(waiting, resumed);
     answer.expect(200);

@@ -8,8 +8,18 @@ use crate::support::{Database, Process, Receiver, Server, data_dir, eventually, 
 
 #[tokio::test]
 async fn help_and_version() {
-    for arguments in [&["--help"][..], &["--version"], &["serve", "--help"], &["serve", "--version"], &["listen", "--help"], &["listen", "--version"]] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mission-control")).args(arguments).output().expect("it runs");
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["serve", "--help"],
+        &["serve", "--version"],
+        &["listen", "--help"],
+        &["listen", "--version"],
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mission-control"))
+            .args(arguments)
+            .output()
+            .expect("it runs");
         assert!(output.status.success(), "{arguments:?}");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let expected = if arguments.contains(&"--version") { env!("CARGO_PKG_VERSION") } else { "Usage:" };
@@ -19,8 +29,14 @@ async fn help_and_version() {
 
 #[tokio::test]
 async fn without_credentials_it_listens_on_loopback_only() {
-    for (arguments, why) in [(&["serve", "--listen", "0.0.0.0:0"][..], "admin credentials"), (&["--listen", "0.0.0.0:0", "--dev"], "loopback")] {
-        let refused = Process::try_start(arguments, &[("DATABASE_URL", "postgres://nowhere.invalid/x")]).await.err().expect("it refuses");
+    for (arguments, why) in [
+        (&["serve", "--listen", "0.0.0.0:0"][..], "admin credentials"),
+        (&["--listen", "0.0.0.0:0", "--dev"], "loopback"),
+    ] {
+        let refused = Process::try_start(arguments, &[("DATABASE_URL", "postgres://nowhere.invalid/x")])
+            .await
+            .err()
+            .expect("it refuses");
         assert!(refused.contains(why), "{refused}");
     }
 }
@@ -33,7 +49,7 @@ async fn what_cannot_work_is_said_in_a_line() {
         (vec!["serve", "--listen", &address], "Cannot listen on"),
         (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", "nonsense"], "cannot be read"),
         (vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", "/proc/nothing"], "/proc/nothing"),
-        (vec!["serve", "--sync-wait", "-1"], "--sync-wait"),
+        (vec!["serve", "--sync-wait=-1"], "--sync-wait"),
         (vec!["serve", "--allow-networks", "10.0.0.0/99"], "--allow-networks"),
     ];
     for (arguments, why) in cases {
@@ -71,7 +87,8 @@ async fn the_embedded_database_outlives_kills_and_belongs_to_one_process() {
     let mut server = Server::of(Process::start(&arguments, &[]).await);
     server.trigger("one", "t", &receiver.url(), json!({})).await;
     server.queue(&json!({"type": "t", "data": "kept", "delay": 3600})).await.expect(202);
-    let second = Process::try_start(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &folder.to_string_lossy()], &[]).await;
+    let second =
+        Process::try_start(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &folder.to_string_lossy()], &[]).await;
     assert!(second.err().expect("it refuses").contains("Another mission-control uses the data folder"));
 
     // The server is killed; its PostgreSQL is found and replaced.
@@ -84,7 +101,10 @@ async fn the_embedded_database_outlives_kills_and_belongs_to_one_process() {
     // PostgreSQL is killed; it is started again and the server recovers.
     let killed = postmaster();
     signal::kill(Pid::from_raw(killed), Signal::SIGKILL).expect("it runs");
-    eventually("a new PostgreSQL", async || (server.get("/health/ready").await.status == 200 && postmaster() != killed).then_some(())).await;
+    eventually("a new PostgreSQL", async || {
+        (server.get("/health/ready").await.status == 200 && postmaster() != killed).then_some(())
+    })
+    .await;
     server.queue(&json!({"type": "t", "data": "later"})).await.expect(202);
     receiver.wait_for(1).await;
 

@@ -2,12 +2,12 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use super::ApiState;
 use super::problem::Problem;
 use crate::eventing::Error;
-use crate::eventing::request::malformed;
+use crate::eventing::fields::malformed;
 
 /// A request body that says it is JSON and is within the limit; not parsed yet.
 pub struct JsonBytes(pub Bytes);
@@ -16,17 +16,24 @@ impl FromRequest<ApiState> for JsonBytes {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !is_json(content_type) {
             let what = if content_type.is_empty() { "none".to_owned() } else { format!("{content_type:?}") };
-            let detail = format!("The body must be JSON with the header Content-Type: application/json; the content type sent is {what}.");
+            let detail = format!(
+                "The body must be JSON with the header Content-Type: application/json; the content type sent is {what}."
+            );
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let limit = state.body_limit;
         axum::body::to_bytes(request.into_body(), limit).await.map(Self).map_err(|error| {
-            let over = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            let over =
+                std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
             if over {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than the {limit} bytes that are accepted (--body-limit)."))
+                Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    format!("The body is larger than the {limit} bytes that are accepted (--body-limit)."),
+                )
             } else {
                 Problem::new(StatusCode::BAD_REQUEST, "The body broke off.")
             }
@@ -36,7 +43,7 @@ impl FromRequest<ApiState> for JsonBytes {
 
 impl JsonBytes {
     /// Parses the body into a type whose fields are named in its errors.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         serde_json::from_slice(&self.0).map_err(|error| {
             Problem::from(match error.classify() {
                 serde_json::error::Category::Data => Error::field("", error.to_string()),

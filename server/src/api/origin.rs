@@ -16,7 +16,11 @@ use super::problem::Problem;
 pub async fn refuse_foreign_origins(request: Request, next: Next) -> Response {
     let changes_state = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if changes_state && is_foreign(request.headers()) {
-        return Problem::new(StatusCode::FORBIDDEN, "A page of another origin may not change anything here; nothing was done.").into_response();
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "A page of another origin may not change anything here; nothing was done.",
+        )
+        .into_response();
     }
     next.run(request).await
 }
@@ -32,7 +36,8 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     let default_port = origin.port_or_known_default();
     let same = |host: &str| {
         // The request's own scheme is unknown behind a proxy that ends TLS: the origin's is as good for its default port.
-        Url::parse(&format!("{}://{host}", origin.scheme())).is_ok_and(|own| own.host() == origin.host() && own.port_or_known_default() == default_port)
+        Url::parse(&format!("{}://{host}", origin.scheme()))
+            .is_ok_and(|own| own.host() == origin.host() && own.port_or_known_default() == default_port)
     };
     // X-Forwarded-Host cannot be set by a page of another origin without a preflight, which nobody answers here.
     !text(HOST.as_str()).is_some_and(same) && !text("x-forwarded-host").is_some_and(same)
@@ -45,15 +50,28 @@ mod tests {
     use super::*;
 
     fn foreign(pairs: &[(&'static str, &'static str)]) -> bool {
-        is_foreign(&pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect())
+        is_foreign(
+            &pairs
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect(),
+        )
     }
 
     #[test]
     fn who_is_foreign() {
         assert!(!foreign(&[("host", "127.0.0.1:4122")]));
         assert!(!foreign(&[("host", "127.0.0.1:4122"), ("origin", "http://127.0.0.1:4122")]));
-        assert!(!foreign(&[("host", "mc.example"), ("origin", "https://mc.example"), ("sec-fetch-site", "same-origin")]));
-        assert!(!foreign(&[("host", "backend:80"), ("x-forwarded-host", "mc.example"), ("origin", "https://mc.example")]));
+        assert!(!foreign(&[
+            ("host", "mc.example"),
+            ("origin", "https://mc.example"),
+            ("sec-fetch-site", "same-origin")
+        ]));
+        assert!(!foreign(&[
+            ("host", "backend:80"),
+            ("x-forwarded-host", "mc.example"),
+            ("origin", "https://mc.example")
+        ]));
         assert!(foreign(&[("host", "127.0.0.1:4122"), ("origin", "http://127.0.0.1:3000")]));
         assert!(foreign(&[("host", "127.0.0.1:4122"), ("origin", "http://evil.example")]));
         assert!(foreign(&[("host", "127.0.0.1:4122"), ("origin", "null")]));

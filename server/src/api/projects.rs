@@ -19,7 +19,11 @@ async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
 }
 
 /// Creates a project, or gives an existing one another name for people.
-async fn put(State(state): State<ApiState>, Path(project): Path<String>, body: JsonBytes) -> Result<Json<Value>, Problem> {
+async fn put(
+    State(state): State<ApiState>,
+    Path(project): Path<String>,
+    body: JsonBytes,
+) -> Result<Json<Value>, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Option<String>,

@@ -4,8 +4,8 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -27,9 +27,16 @@ pub fn router() -> Router<ApiState> {
         .route("/v1/api/{project}/event-triggers/queue", post(queue))
 }
 
-async fn queue(State(state): State<ApiState>, Path(project): Path<String>, headers: HeaderMap, body: JsonBytes) -> Result<Response, Problem> {
+async fn queue(
+    State(state): State<ApiState>,
+    Path(project): Path<String>,
+    headers: HeaderMap,
+    body: JsonBytes,
+) -> Result<Response, Problem> {
     let key = match headers.get("idempotency-key") {
-        Some(value) => Some(value.to_str().map_err(|_| Error::field("Idempotency-Key", "An idempotency key is made of printable ASCII characters in a header."))?),
+        Some(value) => Some(value.to_str().map_err(|_| {
+            Error::field("Idempotency-Key", "An idempotency key is made of printable ASCII characters in a header.")
+        })?),
         None => None,
     };
     let request = QueueRequest::parse(&body.0, key).map_err(|bad| match bad {
@@ -68,7 +75,12 @@ struct Receipt<'a> {
 impl<'a> Receipt<'a> {
     fn of(event: &'a QueuedEvent) -> Self {
         let queued = &event.queued;
-        Self { event_id: &queued.event_id, scheduled_at: &queued.scheduled_at, triggers: queued.triggers, ignored: &event.ignored }
+        Self {
+            event_id: &queued.event_id,
+            scheduled_at: &queued.scheduled_at,
+            triggers: queued.triggers,
+            ignored: &event.ignored,
+        }
     }
 }
 
@@ -91,10 +103,20 @@ fn synchronous(queued: &QueuedEvent, outcome: Synchronous) -> Response {
         }
         // Uninterpreted, so that the digits of numbers and the order of keys stay the webhook's.
         let result = outcome.result.and_then(|json| RawValue::from_string(json).ok());
-        json_response(StatusCode::OK, &Body { event_id: &outcome.event_id, result, deliveries, ignored: &queued.ignored })
+        json_response(
+            StatusCode::OK,
+            &Body { event_id: &outcome.event_id, result, deliveries, ignored: &queued.ignored },
+        )
     } else {
-        let (status, why) = if ended { (StatusCode::BAD_GATEWAY, failure(&outcome)) } else { (StatusCode::GATEWAY_TIMEOUT, unfinished(&outcome)) };
-        let mut problem = Problem::new(status, why).with("eventId", outcome.event_id).with("result", Value::Null).with("deliveries", deliveries);
+        let (status, why) = if ended {
+            (StatusCode::BAD_GATEWAY, failure(&outcome))
+        } else {
+            (StatusCode::GATEWAY_TIMEOUT, unfinished(&outcome))
+        };
+        let mut problem = Problem::new(status, why)
+            .with("eventId", outcome.event_id)
+            .with("result", Value::Null)
+            .with("deliveries", deliveries);
         if !queued.ignored.is_empty() {
             problem = problem.with("ignored", queued.ignored.clone());
         }
@@ -112,14 +134,23 @@ fn failure(outcome: &EventOutcome) -> String {
                 1 => "1 attempt".to_owned(),
                 n => format!("{n} attempts"),
             };
-            format!("{} failed after {times}: {}", delivery.trigger, delivery.error.as_deref().unwrap_or("no reason is known."))
+            format!(
+                "{} failed after {times}: {}",
+                delivery.trigger,
+                delivery.error.as_deref().unwrap_or("no reason is known.")
+            )
         })
         .collect();
     reasons.join(" ")
 }
 
 fn unfinished(outcome: &EventOutcome) -> String {
-    let waiting: Vec<_> = outcome.deliveries.iter().filter(|delivery| delivery.status == DeliveryStatus::Pending).map(|delivery| delivery.trigger.as_str()).collect();
+    let waiting: Vec<_> = outcome
+        .deliveries
+        .iter()
+        .filter(|delivery| delivery.status == DeliveryStatus::Pending)
+        .map(|delivery| delivery.trigger.as_str())
+        .collect();
     format!("No outcome yet from {}; the event is queued and delivery goes on.", waiting.join(", "))
 }
 
@@ -127,7 +158,8 @@ fn shown(delivery: &Delivery) -> Value {
     let last = delivery.last();
     let response = last.and_then(|attempt| {
         let response = attempt.response.as_ref()?;
-        let headers: serde_json::Map<String, Value> = response.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        let headers: serde_json::Map<String, Value> =
+            response.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         Some(json!({
             "status": response.status,
             "headers": headers,

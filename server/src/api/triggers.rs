@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::ApiState;
 use super::body::JsonBytes;
 use super::problem::Problem;
+use crate::eventing::fields::{Fields, boolean, malformed, number, string};
 use crate::eventing::{Error, TriggerInput};
-use crate::model::{FieldError, Trigger};
+use crate::model::Trigger;
 
 pub fn router() -> Router<ApiState> {
     Router::new()
@@ -26,7 +27,11 @@ struct ListQuery {
     id: Option<String>,
 }
 
-async fn list(State(state): State<ApiState>, Path(project): Path<String>, Query(query): Query<ListQuery>) -> Result<Json<Value>, Problem> {
+async fn list(
+    State(state): State<ApiState>,
+    Path(project): Path<String>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
     let triggers = state.eventing.triggers(&project, query.id.as_deref()).await?;
     if let (Some(id), true) = (&query.id, triggers.is_empty()) {
         return Err(Error::NotFound(format!("There is no trigger {id:?} in the project {project}.")).into());
@@ -35,73 +40,75 @@ async fn list(State(state): State<ApiState>, Path(project): Path<String>, Query(
     Ok(Json(json!({ "result": shown })))
 }
 
-/// A trigger in a request; numbers as JSON has them, so that one out of range is told, not called malformed.
-#[derive(Deserialize)]
-struct Body {
-    id: Option<String>,
-    source: Option<String>,
-    r#type: Option<String>,
-    url: Option<String>,
-    retries: Option<f64>,
-    timeout: Option<f64>,
-    options: Option<Box<RawValue>>,
-    enabled: Option<bool>,
-    headers: Option<BTreeMap<String, String>>,
-    concurrency: Option<f64>,
-    #[serde(rename = "backoffFirst")]
-    backoff_first: Option<f64>,
-    #[serde(rename = "backoffMax")]
-    backoff_max: Option<f64>,
-    #[serde(flatten)]
-    ignored: BTreeMap<String, Box<RawValue>>,
-}
-
 /// Creates a trigger or replaces the one of that name.
-async fn put(State(state): State<ApiState>, Path((project, name)): Path<(String, String)>, body: JsonBytes) -> Result<Json<Value>, Problem> {
-    let body: Body = body.parse()?;
-    let mut errors = Vec::new();
-    if body.id.as_ref().is_some_and(|id| *id != name) {
-        errors.push(FieldError::new("id", format!("The path names the trigger {name:?}, the body another one.")));
+async fn put(
+    State(state): State<ApiState>,
+    Path((project, name)): Path<(String, String)>,
+    body: JsonBytes,
+) -> Result<Json<Value>, Problem> {
+    let object: &RawValue = body.parse()?;
+    if !object.get().starts_with('{') {
+        return Err(Error::field(
+            "body",
+            "The body is an object such as {\"type\": \"sent-email\", \"url\": \"https://example.com/hook\"}.",
+        )
+        .into());
     }
-    let options = body.options.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned());
-    if !options.starts_with('{') {
-        errors.push(FieldError::new("options", "Options are an object."));
-    }
-    let mut whole = |field: &str, number: Option<f64>| {
-        number.map(|number| {
-            if number.fract() != 0.0 {
-                errors.push(FieldError::new(field, format!("A whole number is expected, not {number}.")));
-            }
-            number as i64
-        })
-    };
-    let default = TriggerInput::default();
-    let input = TriggerInput {
-        name,
-        source: body.source.unwrap_or(default.source),
-        event_type: body.r#type.unwrap_or_default(),
-        url: body.url.unwrap_or_default(),
-        retries: whole("retries", body.retries).unwrap_or(default.retries),
-        timeout_ms: whole("timeout", body.timeout).unwrap_or(default.timeout_ms),
-        headers: body.headers.unwrap_or_default(),
-        options,
-        concurrency: whole("concurrency", body.concurrency),
-        backoff_first_ms: whole("backoffFirst", body.backoff_first),
-        backoff_max_ms: whole("backoffMax", body.backoff_max),
-        enabled: body.enabled,
-    };
-    if !errors.is_empty() {
-        return Err(Error::Invalid(errors).into());
-    }
+    let (input, ignored) = parse(name, object)?;
     let saved = state.eventing.put_trigger(&project, &input).await?;
     let mut answer = json!({ "result": shown(&saved) });
-    if !body.ignored.is_empty() {
-        answer["ignored"] = body.ignored.into_keys().collect();
+    if !ignored.is_empty() {
+        answer["ignored"] = ignored.into();
     }
     Ok(Json(answer))
 }
 
-async fn delete(State(state): State<ApiState>, Path((project, name)): Path<(String, String)>) -> Result<Json<Value>, Problem> {
+/// A trigger in a request, and the keys that mean nothing.
+fn parse(name: String, object: &RawValue) -> Result<(TriggerInput, Vec<String>), Error> {
+    let mut fields = Fields::of(object).map_err(|error| Error::Malformed(malformed(&error)))?;
+    fields.take("id", |raw| {
+        if string(raw)? == name {
+            Ok(())
+        } else {
+            Err(format!("The path names the trigger {name:?}, the body another one."))
+        }
+    });
+    let default = TriggerInput::default();
+    let headers = |raw: &RawValue| {
+        serde_json::from_str(raw.get())
+            .map_err(|_| "Headers are an object of text, such as {\"Authorization\": \"Bearer x\"}.".to_owned())
+    };
+    let input = TriggerInput {
+        source: fields.take("source", string).unwrap_or(default.source),
+        event_type: fields.take("type", string).unwrap_or_default(),
+        url: fields.take("url", string).unwrap_or_default(),
+        retries: fields.take("retries", whole).unwrap_or(default.retries),
+        timeout_ms: fields.take("timeout", whole).unwrap_or(default.timeout_ms),
+        headers: fields.take("headers", headers).unwrap_or_default(),
+        options: fields.take("options", object_text).unwrap_or(default.options),
+        concurrency: fields.take("concurrency", whole),
+        backoff_first_ms: fields.take("backoffFirst", whole),
+        backoff_max_ms: fields.take("backoffMax", whole),
+        enabled: fields.take("enabled", boolean),
+        name,
+    };
+    let (errors, ignored) = fields.into_errors_and_unknown();
+    if errors.is_empty() { Ok((input, ignored)) } else { Err(Error::Invalid(errors)) }
+}
+
+fn whole(raw: &RawValue) -> Result<i64, String> {
+    let number = number(raw)?;
+    if number.fract() == 0.0 { Ok(number as i64) } else { Err(format!("A whole number is expected, not {number}.")) }
+}
+
+fn object_text(raw: &RawValue) -> Result<String, String> {
+    if raw.get().starts_with('{') { Ok(raw.get().to_owned()) } else { Err("Options are an object.".into()) }
+}
+
+async fn delete(
+    State(state): State<ApiState>,
+    Path((project, name)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
     state.eventing.delete_trigger(&project, &name).await?;
     Ok(Json(json!({})))
 }

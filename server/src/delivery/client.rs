@@ -81,16 +81,30 @@ impl Client {
         Exchange { started_at, duration, answer, error }
     }
 
-    async fn exchange(&self, url: &Url, headers: HeaderMap, body: Bytes, answer: &mut Option<Answer>) -> Result<(), String> {
+    async fn exchange(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        answer: &mut Option<Answer>,
+    ) -> Result<(), String> {
         self.guard.check_literal(url).map_err(|refused| refused.to_string())?;
-        let request = self.http.post(url.clone()).headers(headers).header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
+        let request = self
+            .http
+            .post(url.clone())
+            .headers(headers)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(body);
         let mut response = request.send().await.map_err(|error| in_plain_words(url, &error))?;
         let answer = answer.insert(Answer {
             status: response.status().as_u16(),
             headers: headers_json(response.headers()),
             body: Vec::new(),
             cut: false,
-            retry_after: response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?, Utc::now())),
+            retry_after: response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| parse_retry_after(value.to_str().ok()?, Utc::now())),
         });
         loop {
             match response.chunk().await {
@@ -104,7 +118,9 @@ impl Client {
                     }
                 }
                 Ok(None) => return Ok(()),
-                Err(_) => return Err(format!("The webhook answered {} but its response body broke off.", answer.status)),
+                Err(_) => {
+                    return Err(format!("The webhook answered {} but its response body broke off.", answer.status));
+                }
             }
         }
     }
@@ -113,15 +129,28 @@ impl Client {
 /// Headers that a trigger may not set: they belong to the message itself or to the connection.
 pub fn is_reserved_header(name: &HeaderName) -> bool {
     use http::header::*;
-    const RESERVED: [HeaderName; 10] =
-        [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    const RESERVED: [HeaderName; 10] = [
+        CONNECTION,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        EXPECT,
+        HOST,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
     RESERVED.contains(name) || name.as_str().starts_with("mission-control-")
 }
 
 fn refusal(answer: &Answer) -> Option<String> {
     match answer.status {
         200..300 => None,
-        300..400 => Some(format!("The webhook answered {}: redirects are not followed, and only 2xx counts as delivered.", answer.status)),
+        300..400 => Some(format!(
+            "The webhook answered {}: redirects are not followed, and only 2xx counts as delivered.",
+            answer.status
+        )),
         status => Some(format!("The webhook answered {status}; only 2xx counts as delivered.")),
     }
 }
@@ -143,9 +172,14 @@ fn in_plain_words(url: &Url, error: &reqwest::Error) -> String {
         if let Some(io) = source.downcast_ref::<std::io::Error>() {
             use std::io::ErrorKind;
             match io.kind() {
-                ErrorKind::ConnectionRefused => return format!("The connection to {host}:{port} was refused: nothing listens there."),
-                ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
-                    return format!("The connection to {host}:{port} was closed before the webhook answered.");
+                ErrorKind::ConnectionRefused => {
+                    return format!("The connection to {host}:{port} was refused: nothing listens there.");
+                }
+                ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof => {
+                    return closed(host, port);
                 }
                 ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                     return format!("The host {host} cannot be reached from here.");
@@ -159,11 +193,19 @@ fn in_plain_words(url: &Url, error: &reqwest::Error) -> String {
         last = source.to_string();
         next = source.source();
     }
+    // hyper's words; its error type is not ours to depend on.
+    if last == "connection closed before message completed" {
+        return closed(host, port);
+    }
     if error.is_connect() {
         format!("No connection to {host}:{port}: {last}.")
     } else {
         format!("The exchange with {host}:{port} failed: {last}.")
     }
+}
+
+fn closed(host: &str, port: u16) -> String {
+    format!("The connection to {host}:{port} was closed before the webhook answered.")
 }
 
 fn headers_json(headers: &HeaderMap) -> String {

@@ -121,7 +121,8 @@ fn embedded_v4(address: IpAddr) -> Option<Ipv4Addr> {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return Some(mapped);
     }
-    let nat64 = |prefix: Ipv6Addr, length: u32| address.to_bits() >> (128 - length) == prefix.to_bits() >> (128 - length);
+    let nat64 =
+        |prefix: Ipv6Addr, length: u32| address.to_bits() >> (128 - length) == prefix.to_bits() >> (128 - length);
     let well_known = nat64(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
     let local = nat64(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
     (well_known || local).then(|| Ipv4Addr::from_bits((address.to_bits() & u128::from(u32::MAX)) as u32))
@@ -221,16 +222,46 @@ mod tests {
     fn what_is_refused_by_default() {
         let guard = NetworkGuard::new(&[], false);
         for url in [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://0/",
-            "http://10.0.0.1/", "http://172.31.255.255/", "http://192.168.1.1/", "http://169.254.169.254/latest/meta-data/",
-            "http://100.64.0.1/", "http://224.0.0.1/", "http://255.255.255.255/", "http://198.18.0.1/", "http://192.0.2.1/",
-            "http://[::1]/", "http://[::]/", "http://[fe80::1]/", "http://[fd00::1]/", "http://[ff02::1]/", "http://[::ffff:127.0.0.1]/",
-            "http://[::ffff:a00:1]/", "http://[64:ff9b::7f00:1]/", "http://[64:ff9b:1::a00:1]/", "http://[2002:7f00:1::]/",
-            "http://[2001:0:1::1]/", "http://[::127.0.0.1]/", "http://127.0.0.1./",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://0/",
+            "http://10.0.0.1/",
+            "http://172.31.255.255/",
+            "http://192.168.1.1/",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://100.64.0.1/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://198.18.0.1/",
+            "http://192.0.2.1/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[fe80::1]/",
+            "http://[fd00::1]/",
+            "http://[ff02::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:a00:1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b:1::a00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001:0:1::1]/",
+            "http://[::127.0.0.1]/",
+            "http://127.0.0.1./",
         ] {
             assert!(verdict(&guard, url).is_err(), "{url}");
         }
-        for url in ["http://8.8.8.8/", "https://1.1.1.1:8443/x?y", "http://[2606:4700::1]/", "http://[::ffff:8.8.8.8]/", "http://[64:ff9b::808:808]/", "http://172.32.0.1/", "https://example.com/"] {
+        for url in [
+            "http://8.8.8.8/",
+            "https://1.1.1.1:8443/x?y",
+            "http://[2606:4700::1]/",
+            "http://[::ffff:8.8.8.8]/",
+            "http://[64:ff9b::808:808]/",
+            "http://172.32.0.1/",
+            "https://example.com/",
+        ] {
             assert_eq!(verdict(&guard, url), Ok(()), "{url}");
         }
     }
@@ -248,7 +279,18 @@ mod tests {
 
     #[test]
     fn what_is_no_webhook_url() {
-        for url in ["", "example.com", "/hook", "ftp://example.com/", "file:///etc/passwd", "http://", "http://user@example.com/", "http://u:p@example.com/", "javascript:alert(1)", "http://exa mple.com/"] {
+        for url in [
+            "",
+            "example.com",
+            "/hook",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "http://",
+            "http://user@example.com/",
+            "http://u:p@example.com/",
+            "javascript:alert(1)",
+            "http://exa mple.com/",
+        ] {
             assert!(TargetUrl::parse(url).is_err(), "{url}");
         }
         // What stands before the @ is a user name, however much it looks like a host.

@@ -35,10 +35,17 @@ impl Error {
 }
 
 fn summary(errors: &[FieldError]) -> String {
-    let lines: Vec<_> = errors
-        .iter()
-        .map(|error| if error.field.is_empty() { error.message.clone() } else { format!("{}: {}", error.field, error.message) })
-        .collect();
+    let lines: Vec<_> =
+        errors
+            .iter()
+            .map(|error| {
+                if error.field.is_empty() {
+                    error.message.clone()
+                } else {
+                    format!("{}: {}", error.field, error.message)
+                }
+            })
+            .collect();
     lines.join(" ")
 }
 

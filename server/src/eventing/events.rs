@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::fields::Members;
 use super::names::{Delay, EventType};
-use super::request::{Members, NewEvent, QueueRequest, parse_data};
+use super::request::{NewEvent, QueueRequest, parse_data};
 use super::{Error, Eventing, unknown_project};
 use crate::delivery::cloud_event::iso;
 use crate::model::{Attempt, Delivery, DeliveryStatus, EventForm, EventOutcome, Queued, Response};
@@ -45,11 +46,16 @@ impl Eventing {
     }
 
     /// Queues a synchronous event and waits until all of its deliveries have ended, or the wait is over.
-    pub async fn queue_synchronously(&self, project: &str, event: NewEvent) -> Result<(QueuedEvent, Synchronous), Error> {
+    pub async fn queue_synchronously(
+        &self,
+        project: &str,
+        event: NewEvent,
+    ) -> Result<(QueuedEvent, Synchronous), Error> {
         let deadline = Instant::now() + self.engine.sync_wait();
         let mut queued = self.accept(project, vec![event]).await?;
         let queued = queued.pop().ok_or_else(|| unknown_project(project))?;
-        let id = Uuid::parse_str(&queued.queued.event_id).map_err(|error| Error::Internal(std::sync::Arc::new(error)))?;
+        let id =
+            Uuid::parse_str(&queued.queued.event_id).map_err(|error| Error::Internal(std::sync::Arc::new(error)))?;
         let watch = self.engine.watch(id);
         loop {
             let outcome = self.event_outcome(project, id).await?;
@@ -64,7 +70,10 @@ impl Eventing {
             if Instant::now() >= deadline {
                 let outcome = self.event_outcome(project, id).await?;
                 let ended = outcome.pending() == 0;
-                return Ok((queued, if ended { Synchronous::Ended(outcome) } else { Synchronous::StillRunning(outcome) }));
+                return Ok((
+                    queued,
+                    if ended { Synchronous::Ended(outcome) } else { Synchronous::StillRunning(outcome) },
+                ));
             }
         }
     }
@@ -73,7 +82,9 @@ impl Eventing {
     /// [`Self::event_outcome`] then gives.
     pub async fn send_event(&self, project: &str, trigger: &str, form: &EventForm) -> Result<Queued, Error> {
         let found = self.triggers(project, Some(trigger)).await?;
-        let found = found.first().ok_or_else(|| Error::NotFound(format!("There is no trigger {trigger:?} in the project {project}.")))?;
+        let found = found
+            .first()
+            .ok_or_else(|| Error::NotFound(format!("There is no trigger {trigger:?} in the project {project}.")))?;
         let event = NewEvent {
             event_type: EventType::parse(&found.event_type).map_err(|message| Error::field("type", message))?,
             data: parse_data(&form.data).map_err(|message| Error::field("data", message))?,
@@ -92,7 +103,11 @@ impl Eventing {
 
     /// Where an event stands.
     pub async fn event_outcome(&self, project: &str, id: Uuid) -> Result<EventOutcome, Error> {
-        let event = self.store().event(project, id).await?.ok_or_else(|| Error::NotFound(format!("There is no event {id} in the project {project}.")))?;
+        let event = self
+            .store()
+            .event(project, id)
+            .await?
+            .ok_or_else(|| Error::NotFound(format!("There is no event {id} in the project {project}.")))?;
         let rows = self.store().deliveries(event.project_id, id).await?;
         let mut earlier: HashMap<(i32, i16), Vec<Attempt>> = HashMap::new();
         if rows.iter().any(|row| row.attempts > 1 || row.status.is_none()) {
@@ -114,7 +129,13 @@ impl Eventing {
             .find(|delivery| delivery.status == DeliveryStatus::Delivered)
             .and_then(|delivery| delivery.last()?.response.as_ref())
             .map(result_of);
-        Ok(EventOutcome { event_id: id.to_string(), event_type: event.event_type, scheduled_at: iso(event.due_at), result, deliveries })
+        Ok(EventOutcome {
+            event_id: id.to_string(),
+            event_type: event.event_type,
+            scheduled_at: iso(event.due_at),
+            result,
+            deliveries,
+        })
     }
 
     /// The data last sent with a type, to start a form with.
@@ -145,15 +166,27 @@ impl Eventing {
             Accepted::UnknownProject => Err(unknown_project(project)),
             Accepted::Refused(Refusal::NoTrigger) => Err(Error::field(
                 "type",
-                format!("No trigger is registered for the type {:?}, so nobody could answer; nothing was queued.", event.event_type.as_str()),
+                format!(
+                    "No trigger is registered for the type {:?}, so nobody could answer; nothing was queued.",
+                    event.event_type.as_str()
+                ),
             )),
             Accepted::Refused(Refusal::TooLate) => {
                 let field = if event.timestamp.is_some() { "timestamp" } else { "delay" };
                 let wait = self.engine.sync_wait().as_secs_f64();
-                Err(Error::field(field, format!("A synchronous event must be due within the {wait} s that its caller waits; nothing was queued.")))
+                Err(Error::field(
+                    field,
+                    format!(
+                        "A synchronous event must be due within the {wait} s that its caller waits; nothing was queued."
+                    ),
+                ))
             }
             Accepted::Queued { event_id, due_at, triggers, replayed, .. } => Ok(QueuedEvent {
-                queued: Queued { event_id: event_id.to_string(), scheduled_at: iso(due_at), triggers: triggers.unsigned_abs() },
+                queued: Queued {
+                    event_id: event_id.to_string(),
+                    scheduled_at: iso(due_at),
+                    triggers: triggers.unsigned_abs(),
+                },
                 ignored: event.ignored,
                 replayed,
             }),
@@ -171,8 +204,18 @@ pub fn result_of(response: &Response) -> String {
     match serde_json::from_str::<&RawValue>(&response.body) {
         Err(_) => text(),
         Ok(json) => {
-            let members = if json.get().starts_with('{') { Members::parse(json).map(|members| members.0).unwrap_or_default() } else { Vec::new() };
-            members.into_iter().rev().find(|(key, _)| key == "response").map_or(json, |(_, value)| value).get().to_owned()
+            let members = if json.get().starts_with('{') {
+                Members::parse(json).map(|members| members.0).unwrap_or_default()
+            } else {
+                Vec::new()
+            };
+            members
+                .into_iter()
+                .rev()
+                .find(|(key, _)| key == "response")
+                .map_or(json, |(_, value)| value)
+                .get()
+                .to_owned()
         }
     }
 }
@@ -192,12 +235,25 @@ fn delivery(row: OutcomeRow, mut history: Vec<Attempt>) -> Delivery {
     Delivery { trigger: row.trigger, status, attempts: row.attempts.unsigned_abs(), error, history }
 }
 
-fn attempt(number: i16, started_at: DateTime<Utc>, duration_us: i32, response: Option<Response>, error: Option<String>) -> Attempt {
-    Attempt { number: number.unsigned_abs(), started_at: iso(started_at), duration_us: duration_us.unsigned_abs(), response, error }
+fn attempt(
+    number: i16,
+    started_at: DateTime<Utc>,
+    duration_us: i32,
+    response: Option<Response>,
+    error: Option<String>,
+) -> Attempt {
+    Attempt {
+        number: number.unsigned_abs(),
+        started_at: iso(started_at),
+        duration_us: duration_us.unsigned_abs(),
+        response,
+        error,
+    }
 }
 
 fn response(status: Option<i16>, headers: Option<String>, body: Option<Vec<u8>>, cut: bool) -> Option<Response> {
-    let headers: std::collections::BTreeMap<String, String> = headers.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let headers: std::collections::BTreeMap<String, String> =
+        headers.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     Some(Response {
         status: status?.unsigned_abs(),
         headers: headers.into_iter().collect(),
@@ -212,7 +268,8 @@ mod tests {
 
     #[test]
     fn the_result_of_a_webhook() {
-        let result = |body: &str, cut| result_of(&Response { status: 200, headers: Vec::new(), body: body.into(), cut });
+        let result =
+            |body: &str, cut| result_of(&Response { status: 200, headers: Vec::new(), body: body.into(), cut });
         assert_eq!(result("{\"a\": 123456789012345678901}", false), "{\"a\": 123456789012345678901}");
         assert_eq!(result("{\"response\": {\"ok\":true}, \"x\":1}", false), "{\"ok\":true}");
         assert_eq!(result("{\"response\": null}", false), "null");

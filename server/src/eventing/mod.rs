@@ -2,6 +2,7 @@
 
 mod error;
 mod events;
+pub mod fields;
 pub mod names;
 mod projects;
 pub mod request;

@@ -26,7 +26,9 @@ impl Eventing {
             (Ok(name), Ok(title)) => (name, title),
             (name, title) => {
                 let wrong = |field: &str, result: Option<String>| result.map(|message| FieldError::new(field, message));
-                return Err(Error::Invalid([wrong("name", name.err()), wrong("title", title.err())].into_iter().flatten().collect()));
+                return Err(Error::Invalid(
+                    [wrong("name", name.err()), wrong("title", title.err())].into_iter().flatten().collect(),
+                ));
             }
         };
         let title = title.unwrap_or_else(|| name.to_string());

@@ -7,7 +7,8 @@ use super::{Error, Eventing};
 use crate::delivery::TargetUrl;
 use crate::delivery::client::is_reserved_header;
 use crate::model::{
-    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, MAX_BACKOFF_MS, MAX_CONCURRENCY, MAX_RETRIES, MAX_TIMEOUT_MS, Trigger, TriggerForm, TriggersPage,
+    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, MAX_BACKOFF_MS, MAX_CONCURRENCY, MAX_RETRIES, MAX_TIMEOUT_MS,
+    Trigger, TriggerForm, TriggersPage,
 };
 use crate::store::TriggerRow;
 
@@ -65,11 +66,22 @@ impl Eventing {
     }
 
     /// Creates a trigger from a form, or changes the one called `existing`. Gives its name.
-    pub async fn save_trigger(&self, project: &str, existing: Option<&str>, form: &TriggerForm) -> Result<String, Error> {
+    pub async fn save_trigger(
+        &self,
+        project: &str,
+        existing: Option<&str>,
+        form: &TriggerForm,
+    ) -> Result<String, Error> {
         let (mut input, form_errors) = from_form(form);
         let project_row = self.find_project(project).await?;
         let current = match existing {
-            Some(name) => Some(self.store().triggers(project_row.id, Some(name)).await?.pop().ok_or_else(|| unknown_trigger(project, name))?),
+            Some(name) => Some(
+                self.store()
+                    .triggers(project_row.id, Some(name))
+                    .await?
+                    .pop()
+                    .ok_or_else(|| unknown_trigger(project, name))?,
+            ),
             None => None,
         };
         if let Some(current) = current {
@@ -79,7 +91,11 @@ impl Eventing {
         }
         let row = self.check(&input, form_errors).await?;
         let saved = match existing {
-            Some(name) => self.store().update_trigger(project_row.id, name, &row).await?.ok_or_else(|| unknown_trigger(project, name))?,
+            Some(name) => self
+                .store()
+                .update_trigger(project_row.id, name, &row)
+                .await?
+                .ok_or_else(|| unknown_trigger(project, name))?,
             None => self.store().create_trigger(project_row.id, &row).await?,
         };
         if !saved {
@@ -155,8 +171,10 @@ impl Eventing {
         let retries = within("retries", input.retries, 0, MAX_RETRIES.into(), "");
         let timeout_ms = within("timeout", input.timeout_ms, 1, MAX_TIMEOUT_MS, " of milliseconds");
         let concurrency = input.concurrency.map(|value| within("concurrency", value, 1, MAX_CONCURRENCY, ""));
-        let backoff_first_ms = input.backoff_first_ms.map(|value| within("backoffFirst", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
-        let backoff_max_ms = input.backoff_max_ms.map(|value| within("backoffMax", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
+        let backoff_first_ms =
+            input.backoff_first_ms.map(|value| within("backoffFirst", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
+        let backoff_max_ms =
+            input.backoff_max_ms.map(|value| within("backoffMax", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
         for (name, value) in &input.headers {
             if let Err(message) = check_header(name, value) {
                 wrong("headers", message);
@@ -170,7 +188,8 @@ impl Eventing {
                 url: url.as_str().to_owned(),
                 retries: retries as i16,
                 timeout_ms,
-                headers: serde_json::to_string(&input.headers).map_err(|error| Error::Internal(std::sync::Arc::new(error)))?,
+                headers: serde_json::to_string(&input.headers)
+                    .map_err(|error| Error::Internal(std::sync::Arc::new(error)))?,
                 options: input.options.clone(),
                 concurrency,
                 backoff_first_ms,
@@ -188,11 +207,14 @@ fn unknown_trigger(project: &str, name: &str) -> Error {
 }
 
 fn check_header(name: &str, value: &str) -> Result<(), String> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not the name of a header."))?;
+    let parsed =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not the name of a header."))?;
     if is_reserved_header(&parsed) {
         return Err(format!("The header {name} is set by the server itself."));
     }
-    HeaderValue::from_str(value).map(drop).map_err(|_| format!("The value of the header {name} holds characters that a header cannot carry."))
+    HeaderValue::from_str(value)
+        .map(drop)
+        .map_err(|_| format!("The value of the header {name} holds characters that a header cannot carry."))
 }
 
 /// A form's values with their numbers parsed, and what was wrong with those.
@@ -218,7 +240,10 @@ fn from_form(form: &TriggerForm) -> (TriggerInput, Vec<FieldError>) {
     for line in form.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.split_once(':') {
             Some((name, value)) => drop(headers.insert(name.trim().to_owned(), value.trim().to_owned())),
-            None => errors.push(FieldError::new("headers", format!("A header is written as Name: value; {line:?} has no colon."))),
+            None => errors.push(FieldError::new(
+                "headers",
+                format!("A header is written as Name: value; {line:?} has no colon."),
+            )),
         }
     }
     let input = TriggerInput {

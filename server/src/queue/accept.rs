@@ -109,7 +109,12 @@ impl Engine {
     async fn accept_now(&self, rows: &[AcceptEvent]) -> Result<Vec<Accepted>, sqlx::Error> {
         let saturated = self.0.lanes.saturated();
         let lease = !self.is_draining() && self.0.lanes.room() > 0;
-        let held = Held { node: self.0.node, lease, saturated: &saturated, sync_wait: self.0.settings.sync_wait.as_secs_f64() };
+        let held = Held {
+            node: self.0.node,
+            lease,
+            saturated: &saturated,
+            sync_wait: self.0.settings.sync_wait.as_secs_f64(),
+        };
         let claimed_at = Instant::now();
         let accepted = self.0.store.accept(rows, &held).await?;
         self.take_up(rows, &accepted, claimed_at).await;
@@ -121,7 +126,10 @@ impl Engine {
         let mut leases = Vec::new();
         let mut versions = HashMap::new();
         for (row, outcome) in rows.iter().zip(accepted) {
-            let Accepted::Queued { event_id, project_id, due_at, triggers, replayed: false, leases: leased } = outcome else { continue };
+            let Accepted::Queued { event_id, project_id, due_at, triggers, replayed: false, leases: leased } = outcome
+            else {
+                continue;
+            };
             self.raise_backlog(&row.project, i64::from(*triggers));
             if leased.len() < *triggers as usize {
                 let wait = (*due_at - chrono::Utc::now()).to_std().unwrap_or_default();
@@ -141,7 +149,14 @@ impl Engine {
             });
             for (trigger_id, version) in leased {
                 versions.insert(*trigger_id, *version);
-                leases.push(Lease { event: event.clone(), trigger_id: *trigger_id, run: 0, fence: 1, attempt: 1, claimed_at });
+                leases.push(Lease {
+                    event: event.clone(),
+                    trigger_id: *trigger_id,
+                    run: 0,
+                    fence: 1,
+                    attempt: 1,
+                    claimed_at,
+                });
             }
         }
         self.dispatch(leases, &versions).await;

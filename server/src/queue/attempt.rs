@@ -55,7 +55,13 @@ impl Engine {
                 // The panic hook has logged it. Set aside with the error, so that it blocks nothing.
                 tracing::error!(event = %key.event_id, trigger = key.trigger_id, "an attempt panicked");
                 let error = Some("The server failed while it handled this event; its log says more.".to_owned());
-                complete::Outcome::Finished(Finished { lease: key, delivered: false, attempt: attempt as i16, record: None, error })
+                complete::Outcome::Finished(Finished {
+                    lease: key,
+                    delivered: false,
+                    attempt: attempt as i16,
+                    record: None,
+                    error,
+                })
             }
         };
         self.report(outcome).await;
@@ -86,7 +92,13 @@ impl Engine {
         let delivered = record.error.is_none();
         if delivered || lease.attempt > target.retries {
             let error = record.error.clone();
-            return complete::Outcome::Finished(Finished { lease: lease.key(), delivered, attempt: lease.attempt as i16, record: Some(record), error });
+            return complete::Outcome::Finished(Finished {
+                lease: lease.key(),
+                delivered,
+                attempt: lease.attempt as i16,
+                record: Some(record),
+                error,
+            });
         }
         let default = self.0.settings.backoff;
         let backoff = Backoff {

@@ -86,7 +86,8 @@ impl Engine {
             let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
             let claimed_at = Instant::now();
             let limit = room.min(BATCH) as i32;
-            let claimed = self.0.store.claim(self.0.node, (&busy, &free), self.0.settings.concurrency as i32, limit).await?;
+            let claimed =
+                self.0.store.claim(self.0.node, (&busy, &free), self.0.settings.concurrency as i32, limit).await?;
             if claimed.is_empty() {
                 // Another node was faster, or holds the rows at this moment.
                 return Ok(Duration::from_millis(20));
@@ -109,7 +110,14 @@ impl Engine {
                 continue;
             };
             let event = Arc::new(Event { id: row.event_id, project_id: row.project_id, event_type, data, due_at });
-            leases.push(Lease { event, trigger_id: row.trigger_id, run: row.run, fence: row.fence, attempt: row.attempt.unsigned_abs(), claimed_at });
+            leases.push(Lease {
+                event,
+                trigger_id: row.trigger_id,
+                run: row.run,
+                fence: row.fence,
+                attempt: row.attempt.unsigned_abs(),
+                claimed_at,
+            });
         }
         self.dispatch(leases, &versions).await;
     }
@@ -129,7 +137,12 @@ impl Engine {
                 continue;
             };
             if lease.attempt > target.retries.saturating_add(1).saturating_add(LOST_ATTEMPTS) {
-                self.set_aside(lease.key(), lease.attempt as i16, "Too many attempts were cut short by a crash of the server.").await;
+                self.set_aside(
+                    lease.key(),
+                    lease.attempt as i16,
+                    "Too many attempts were cut short by a crash of the server.",
+                )
+                .await;
                 continue;
             }
             let slots = target.concurrency.unwrap_or(self.0.settings.concurrency) as usize;

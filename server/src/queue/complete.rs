@@ -61,7 +61,9 @@ impl Engine {
         }
         if look_now {
             self.look_now();
-        } else if let Some(at) = soonest_retry.and_then(|wait| Instant::now().checked_add(Duration::from_secs_f64(wait))) {
+        } else if let Some(at) =
+            soonest_retry.and_then(|wait| Instant::now().checked_add(Duration::from_secs_f64(wait)))
+        {
             self.0.alarm.ring_at(at);
         }
     }
@@ -84,7 +86,9 @@ impl Engine {
                     patience.wait().await;
                     left.push(batch);
                 }
-                Err(error) if batch.len() == 1 => tracing::error!(%error, "an outcome cannot be written; its lease will expire"),
+                Err(error) if batch.len() == 1 => {
+                    tracing::error!(%error, "an outcome cannot be written; its lease will expire")
+                }
                 Err(error) => {
                     tracing::error!(%error, rows = batch.len(), "a batch of outcomes was refused; one by one now");
                     left.extend(batch.split());

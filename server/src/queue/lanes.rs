@@ -60,7 +60,10 @@ impl Lanes {
     pub fn enter(&self, lease: Lease, slots: usize) -> Option<Lease> {
         let mut state = self.state();
         state.held += 1;
-        let lane = state.lanes.entry(lease.trigger_id).or_insert_with(|| Lane { slots: self.default_slots, ..Lane::default() });
+        let lane = state
+            .lanes
+            .entry(lease.trigger_id)
+            .or_insert_with(|| Lane { slots: self.default_slots, ..Lane::default() });
         lane.slots = slots.max(1);
         if lane.running < lane.slots {
             lane.running += 1;
@@ -107,7 +110,13 @@ mod tests {
     use crate::delivery::cloud_event::Event;
 
     fn lease(trigger_id: i32, attempt: u16) -> Lease {
-        let event = Event { id: uuid::Uuid::nil(), project_id: 1, event_type: "t".into(), data: "null".into(), due_at: chrono::Utc::now() };
+        let event = Event {
+            id: uuid::Uuid::nil(),
+            project_id: 1,
+            event_type: "t".into(),
+            data: "null".into(),
+            due_at: chrono::Utc::now(),
+        };
         Lease { event: Arc::new(event), trigger_id, run: 0, fence: 1, attempt, claimed_at: Instant::now() }
     }
 

@@ -25,15 +25,15 @@ const SUPERUSER: &str = "mission_control";
 
 /// Settings of the server and why. Everything else is PostgreSQL's default: fsync and full_page_writes are on.
 const SETTINGS: [(&str, &str); 9] = [
-    ("listen_addresses", ""),              // the Unix socket only
-    ("unix_socket_permissions", "0700"),   // for the user it runs as, and root
-    ("max_connections", "100"),            // a node needs 14 by default
-    ("shared_buffers", "128MB"),           // holds the hot table many times over; small machines stay usable
-    ("max_wal_size", "2GB"),               // fewer checkpoints under load
-    ("checkpoint_timeout", "15min"),       // the same
-    ("wal_compression", "on"),             // full-page images shrink to a third
-    ("random_page_cost", "1.1"),           // SSDs
-    ("log_checkpoints", "off"),            // the log is for what needs a person
+    ("listen_addresses", ""),            // the Unix socket only
+    ("unix_socket_permissions", "0700"), // for the user it runs as, and root
+    ("max_connections", "100"),          // a node needs 14 by default
+    ("shared_buffers", "128MB"),         // holds the hot table many times over; small machines stay usable
+    ("max_wal_size", "2GB"),             // fewer checkpoints under load
+    ("checkpoint_timeout", "15min"),     // the same
+    ("wal_compression", "on"),           // full-page images shrink to a third
+    ("random_page_cost", "1.1"),         // SSDs
+    ("log_checkpoints", "off"),          // the log is for what needs a person
 ];
 
 /// How long PostgreSQL may take from start to its first answer; recovery after a crash included.
@@ -44,15 +44,25 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why the embedded PostgreSQL does not run, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    #[error("No PostgreSQL server is installed on this machine. Install it (Debian: apt-get install postgresql), or name a database with --database-url.")]
+    #[error(
+        "No PostgreSQL server is installed on this machine. Install it (Debian: apt-get install postgresql), or name a database with --database-url."
+    )]
     NoBinaries,
-    #[error("Another mission-control uses the data folder {0}. Stop it, choose another --data-dir, or give all nodes one database with --database-url.")]
+    #[error(
+        "Another mission-control uses the data folder {0}. Stop it, choose another --data-dir, or give all nodes one database with --database-url."
+    )]
     InUse(PathBuf),
-    #[error("PostgreSQL does not run as root, and its user {user} cannot enter {folder}. Choose a --data-dir that every user can reach, such as /var/lib/mission-control, or run chmod o+x on that folder.")]
+    #[error(
+        "PostgreSQL does not run as root, and its user {user} cannot enter {folder}. Choose a --data-dir that every user can reach, such as /var/lib/mission-control, or run chmod o+x on that folder."
+    )]
     Unreachable { user: String, folder: PathBuf },
-    #[error("PostgreSQL does not run as root, and this machine has neither a user postgres nor a user nobody to run it as.")]
+    #[error(
+        "PostgreSQL does not run as root, and this machine has neither a user postgres nor a user nobody to run it as."
+    )]
     NoUser,
-    #[error("The data folder {folder} holds a database of PostgreSQL {found}, and this machine has version {installed}. Install version {found}, or choose another --data-dir.")]
+    #[error(
+        "The data folder {folder} holds a database of PostgreSQL {found}, and this machine has version {installed}. Install version {found}, or choose another --data-dir."
+    )]
     Version { folder: PathBuf, found: String, installed: String },
     #[error("{what} failed: {output}")]
     Failed { what: &'static str, output: String },
@@ -121,12 +131,20 @@ impl Server {
         let binaries = find_binaries().ok_or(EmbeddedError::NoBinaries)?;
         let account = if geteuid().is_root() { Some(unprivileged_user().ok_or(EmbeddedError::NoUser)?) } else { None };
         fs::create_dir_all(data_dir).map_err(|source| doing("creating the data folder", data_dir, source))?;
-        let data_dir = data_dir.canonicalize().map_err(|source| doing("looking up the data folder", data_dir, source))?;
+        let data_dir =
+            data_dir.canonicalize().map_err(|source| doing("looking up the data folder", data_dir, source))?;
         if let Some(account) = &account {
             check_reachable(&data_dir, account)?;
         }
         let sockets = socket_folder(&data_dir);
-        let server = Self { binaries, cluster: data_dir.join("postgres"), sockets, log: data_dir.join("postgres.log"), data_dir, account };
+        let server = Self {
+            binaries,
+            cluster: data_dir.join("postgres"),
+            sockets,
+            log: data_dir.join("postgres.log"),
+            data_dir,
+            account,
+        };
         server.own_folder(&server.sockets)?;
         Ok(server)
     }
@@ -139,13 +157,18 @@ impl Server {
                 // In a folder for temporary files somebody else may have been first.
                 let found = fs::symlink_metadata(folder).map_err(|source| doing("looking at", folder, source))?;
                 if !found.is_dir() || ![owner.as_raw(), geteuid().as_raw()].contains(&found.uid()) {
-                    return Err(doing("using", folder, io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else")));
+                    return Err(doing(
+                        "using",
+                        folder,
+                        io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"),
+                    ));
                 }
             }
             other => other.map_err(|source| doing("creating", folder, source))?,
         }
         if let Some(account) = &self.account {
-            chown(folder, Some(account.uid.as_raw()), Some(account.gid.as_raw())).map_err(|source| doing("handing over", folder, source))?;
+            chown(folder, Some(account.uid.as_raw()), Some(account.gid.as_raw()))
+                .map_err(|source| doing("handing over", folder, source))?;
         }
         fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(|source| doing("closing", folder, source))
     }
@@ -165,7 +188,11 @@ impl Server {
         if let Ok(found) = fs::read_to_string(self.cluster.join("PG_VERSION")) {
             let installed = self.version().await?;
             if found.trim() != installed {
-                return Err(EmbeddedError::Version { folder: self.data_dir.clone(), found: found.trim().to_owned(), installed });
+                return Err(EmbeddedError::Version {
+                    folder: self.data_dir.clone(),
+                    found: found.trim().to_owned(),
+                    installed,
+                });
             }
             return Ok(());
         }
@@ -193,9 +220,15 @@ impl Server {
 
     /// The installed major version.
     async fn version(&self) -> Result<String, EmbeddedError> {
-        let output = self.command("postgres").arg("--version").output().await.map_err(|source| doing("running", &self.binaries.join("postgres"), source))?;
+        let output = self
+            .command("postgres")
+            .arg("--version")
+            .output()
+            .await
+            .map_err(|source| doing("running", &self.binaries.join("postgres"), source))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let number = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default();
+        let number =
+            text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default();
         Ok(number.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().to_owned())
     }
 
@@ -233,7 +266,11 @@ impl Server {
     }
 
     fn spawn(&self) -> Result<Child, EmbeddedError> {
-        let log = File::options().create(true).append(true).open(&self.log).map_err(|source| doing("opening", &self.log, source))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(|source| doing("opening", &self.log, source))?;
         let also_log = log.try_clone().map_err(|source| doing("opening", &self.log, source))?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(&self.cluster).arg("-k").arg(&self.sockets).stdout(log).stderr(also_log);
@@ -252,7 +289,10 @@ impl Server {
         loop {
             match self.options("postgres").connect().await {
                 Ok(mut connection) => {
-                    let exists = sqlx::query_scalar!("select exists (select from pg_database where datname = $1)", DATABASE).fetch_one(&mut connection).await?;
+                    let exists =
+                        sqlx::query_scalar!("select exists (select from pg_database where datname = $1)", DATABASE)
+                            .fetch_one(&mut connection)
+                            .await?;
                     if exists != Some(true) {
                         sqlx::query("create database mission_control").execute(&mut connection).await?;
                     }
@@ -303,7 +343,12 @@ async fn terminate(child: &mut Child) {
 
 fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     let path = data_dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|source| doing("opening", &path, source))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| doing("opening", &path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(EmbeddedError::InUse(data_dir.to_owned())),
@@ -315,7 +360,8 @@ fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
 /// newest first.
 pub fn find_binaries() -> Option<PathBuf> {
     let is_server = |folder: &PathBuf| folder.join("postgres").is_file() && folder.join("initdb").is_file();
-    let on_path: Vec<PathBuf> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    let on_path: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     if let Some(found) = on_path.into_iter().find(is_server) {
         return Some(found);
     }
@@ -326,7 +372,12 @@ pub fn find_binaries() -> Option<PathBuf> {
         }
     }
     let mut versions: Vec<(u32, PathBuf)> = Vec::new();
-    for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/usr/local", "pgsql-"), ("/opt/homebrew/opt", "postgresql@")] {
+    for (parent, prefix) in [
+        ("/usr/lib/postgresql", ""),
+        ("/usr", "pgsql-"),
+        ("/usr/local", "pgsql-"),
+        ("/opt/homebrew/opt", "postgresql@"),
+    ] {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Some(version) = name.strip_prefix(prefix).and_then(|version| version.parse().ok()) {

@@ -6,7 +6,10 @@ const DAYS_AHEAD: i32 = 8;
 impl Store {
     /// Makes the partitions of yesterday, for identifiers of slow clocks, to a week ahead, where they are missing.
     pub async fn create_partitions(&self) -> Result<(), sqlx::Error> {
-        sqlx::query!("select create_partitions((now() at time zone 'UTC')::date - 1, $1)", DAYS_AHEAD + 1).execute(&self.pool).await.map(drop)
+        sqlx::query!("select create_partitions((now() at time zone 'UTC')::date - 1, $1)", DAYS_AHEAD + 1)
+            .execute(&self.pool)
+            .await
+            .map(drop)
     }
 
     /// Cancels what still waits for deleted triggers: rows that were accepted while the trigger was being deleted.

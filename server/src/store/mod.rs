@@ -19,7 +19,9 @@ use uuid::Uuid;
 
 pub use events::{OutcomeRow, StoredAttempt};
 pub use projects::ProjectRow;
-pub use queue::{Accepted, AcceptEvent, AttemptRecord, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Refusal, Retried};
+pub use queue::{
+    AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Refusal, Retried,
+};
 pub use triggers::{TargetRow, TriggerRow};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -43,10 +45,8 @@ impl Store {
         let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let durable = options.clone().options([("synchronous_commit", "on")]);
         let relaxed = options.options([("synchronous_commit", "off")]);
-        let store = Self {
-            pool: pool(connections).connect_with(durable).await?,
-            relaxed: pool(4).connect_lazy_with(relaxed),
-        };
+        let store =
+            Self { pool: pool(connections).connect_with(durable).await?, relaxed: pool(4).connect_lazy_with(relaxed) };
         // The migrator holds an advisory lock while it works, so that of several nodes one migrates and the others wait.
         MIGRATIONS.run(&store.pool).await?;
         store.create_partitions().await?;
@@ -71,18 +71,24 @@ impl Store {
 
 /// Parses a connection URL, with a reason a person can use.
 pub fn parse_database_url(url: &str) -> Result<PgConnectOptions, String> {
-    PgConnectOptions::from_str(url).map_err(|error| format!("The database URL cannot be read ({error}); it looks like postgres://user:password@host:5432/name."))
+    PgConnectOptions::from_str(url).map_err(|error| {
+        format!("The database URL cannot be read ({error}); it looks like postgres://user:password@host:5432/name.")
+    })
 }
 
 /// Whether an error means that the database cannot be reached or is not ready: worth trying again, and nobody's fault
 /// who sent a request.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
         // Class 08: connection; 53: resources; 57P0x: shut down or starting. PostgreSQL manual, appendix A.
-        sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006")
-        }
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
+        }),
         _ => false,
     }
 }

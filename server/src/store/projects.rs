@@ -37,7 +37,13 @@ impl Store {
 
     /// Creates a project; `false`: the name is taken.
     pub async fn create_project(&self, name: &str, title: &str) -> Result<bool, sqlx::Error> {
-        let done = sqlx::query!("insert into projects (name, title) values ($1, $2) on conflict (name) do nothing", name, title).execute(&self.pool).await?;
+        let done = sqlx::query!(
+            "insert into projects (name, title) values ($1, $2) on conflict (name) do nothing",
+            name,
+            title
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -160,7 +160,13 @@ impl Store {
 
     /// Leases due deliveries to a node: at most `limit`, and of each trigger no more than it has free slots. `slots` holds
     /// the free slots of the triggers this node is busy with; the others have all theirs.
-    pub async fn claim(&self, node: Uuid, slots: (&[i32], &[i32]), default_concurrency: i32, limit: i32) -> Result<Vec<Claimed>, sqlx::Error> {
+    pub async fn claim(
+        &self,
+        node: Uuid,
+        slots: (&[i32], &[i32]),
+        default_concurrency: i32,
+        limit: i32,
+    ) -> Result<Vec<Claimed>, sqlx::Error> {
         retried(|| {
             sqlx::query_as!(
                 Claimed,
@@ -226,7 +232,8 @@ impl Store {
     /// Moves ended deliveries into the history. Those whose lease was lost are passed over. Gives the events that moved.
     pub async fn finish(&self, node: Uuid, ended: &[Finished]) -> Result<Vec<Uuid>, sqlx::Error> {
         let leases = Leases::of(ended.iter().map(|one| one.lease));
-        let status: Vec<_> = ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }.to_owned()).collect();
+        let status: Vec<_> =
+            ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }.to_owned()).collect();
         let attempts: Vec<_> = ended.iter().map(|one| one.attempt).collect();
         let errors: Vec<_> = ended.iter().map(|one| one.error.clone()).collect();
         let records = Records::of(ended.iter().map(|one| one.record.as_ref()));
@@ -352,7 +359,11 @@ impl Store {
 }
 
 /// Inserts events, fans them out to their triggers, and says which deliveries are leased to this node.
-async fn insert_events(connection: &mut PgConnection, events: &[&AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
+async fn insert_events(
+    connection: &mut PgConnection,
+    events: &[&AcceptEvent],
+    held: &Held<'_>,
+) -> Result<Vec<Accepted>, sqlx::Error> {
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     let projects: Vec<_> = events.iter().map(|event| event.project.clone()).collect();
     let types: Vec<_> = events.iter().map(|event| event.event_type.clone()).collect();
@@ -433,7 +444,8 @@ async fn insert_events(connection: &mut PgConnection, events: &[&AcceptEvent], h
                 leases: Vec::new(),
             },
         });
-        if let (Accepted::Queued { leases, .. }, Some(trigger), Some(version)) = (accepted, row.trigger_id, row.version) {
+        if let (Accepted::Queued { leases, .. }, Some(trigger), Some(version)) = (accepted, row.trigger_id, row.version)
+        {
             leases.push((trigger, version));
         }
     }
@@ -442,9 +454,14 @@ async fn insert_events(connection: &mut PgConnection, events: &[&AcceptEvent], h
 
 /// Accepts events some of which have idempotency keys: whoever inserts a key first owns it, within the batch and against
 /// all others; the rest are answered with the owner's event.
-async fn accept_keyed(connection: &mut PgConnection, events: &[AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
+async fn accept_keyed(
+    connection: &mut PgConnection,
+    events: &[AcceptEvent],
+    held: &Held<'_>,
+) -> Result<Vec<Accepted>, sqlx::Error> {
     // In one order everywhere, so that two batches with the same keys wait for each other instead of deadlocking.
-    let mut keyed: Vec<_> = events.iter().filter_map(|event| Some((event.project.clone(), event.key.clone()?, event.id))).collect();
+    let mut keyed: Vec<_> =
+        events.iter().filter_map(|event| Some((event.project.clone(), event.key.clone()?, event.id))).collect();
     keyed.sort();
     let projects: Vec<_> = keyed.iter().map(|one| one.0.clone()).collect();
     let keys: Vec<_> = keyed.iter().map(|one| one.1.clone()).collect();
@@ -480,10 +497,17 @@ async fn accept_keyed(connection: &mut PgConnection, events: &[AcceptEvent], hel
     let owner = |event: &AcceptEvent| owners.get(&event.id).copied().unwrap_or(event.id);
     let fresh: Vec<_> = events.iter().filter(|event| owner(event) == event.id).collect();
     let inserted = insert_events(connection, &fresh, held).await?;
-    let refused: Vec<_> = fresh.iter().zip(&inserted).filter(|(_, accepted)| matches!(accepted, Accepted::Refused(_))).map(|(event, _)| event.id).collect();
+    let refused: Vec<_> = fresh
+        .iter()
+        .zip(&inserted)
+        .filter(|(_, accepted)| matches!(accepted, Accepted::Refused(_)))
+        .map(|(event, _)| event.id)
+        .collect();
     if !refused.is_empty() {
         // Nothing was queued under these keys: they stay free.
-        sqlx::query!("delete from idempotency_keys where event_id = any($1)", &refused).execute(&mut *connection).await?;
+        sqlx::query!("delete from idempotency_keys where event_id = any($1)", &refused)
+            .execute(&mut *connection)
+            .await?;
     }
     let mut outcomes: HashMap<Uuid, Accepted> = fresh.iter().map(|event| event.id).zip(inserted).collect();
 
@@ -502,14 +526,24 @@ async fn accept_keyed(connection: &mut PgConnection, events: &[AcceptEvent], hel
     .await?;
     for row in rows {
         let (event_id, project_id, due_at, triggers) = (row.event_id, row.project_id, row.due_at, row.triggers);
-        outcomes.insert(event_id, Accepted::Queued { event_id, project_id, due_at, triggers, replayed: true, leases: Vec::new() });
+        outcomes.insert(
+            event_id,
+            Accepted::Queued { event_id, project_id, due_at, triggers, replayed: true, leases: Vec::new() },
+        );
     }
     Ok(events
         .iter()
         .map(|event| match outcomes.get(&owner(event)) {
             // A second event of this batch under the key of the first: the same event, but only the first dispatches it.
             Some(Accepted::Queued { event_id, project_id, due_at, triggers, .. }) if *event_id != event.id => {
-                Accepted::Queued { event_id: *event_id, project_id: *project_id, due_at: *due_at, triggers: *triggers, replayed: true, leases: Vec::new() }
+                Accepted::Queued {
+                    event_id: *event_id,
+                    project_id: *project_id,
+                    due_at: *due_at,
+                    triggers: *triggers,
+                    replayed: true,
+                    leases: Vec::new(),
+                }
             }
             Some(outcome) => outcome.clone(),
             None => Accepted::UnknownProject,

@@ -80,7 +80,12 @@ impl Store {
     }
 
     /// Changes the trigger that is called `name`. `None`: there is none; `Some(false)`: its new name is taken.
-    pub async fn update_trigger(&self, project_id: i32, name: &str, row: &TriggerRow) -> Result<Option<bool>, sqlx::Error> {
+    pub async fn update_trigger(
+        &self,
+        project_id: i32,
+        name: &str,
+        row: &TriggerRow,
+    ) -> Result<Option<bool>, sqlx::Error> {
         let done = sqlx::query!(
             "update triggers
                 set name = $3, source = $4, type = $5, url = $6, retries = $7, timeout_ms = $8, headers = $9, options = $10,
@@ -145,9 +150,12 @@ impl Store {
 
     /// Event types in use by the triggers of a project.
     pub async fn trigger_types(&self, project_id: i32) -> Result<Vec<String>, sqlx::Error> {
-        sqlx::query_scalar!("select distinct type from triggers where project_id = $1 and deleted_at is null order by type limit 200", project_id)
-            .fetch_all(&self.pool)
-            .await
+        sqlx::query_scalar!(
+            "select distinct type from triggers where project_id = $1 and deleted_at is null order by type limit 200",
+            project_id
+        )
+        .fetch_all(&self.pool)
+        .await
     }
 
     /// What workers need of the given triggers, deleted ones included.

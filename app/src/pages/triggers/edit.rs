@@ -10,7 +10,12 @@ use crate::{PageState, Posted};
 
 /// The form that creates or changes a trigger.
 #[component]
-pub fn EditDialog(project: String, existing: Option<Trigger>, types: Vec<String>, changed: Callback<()>) -> impl IntoView {
+pub fn EditDialog(
+    project: String,
+    existing: Option<Trigger>,
+    types: Vec<String>,
+    changed: Callback<()>,
+) -> impl IntoView {
     let Posted { trigger: posted, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
     let form = posted.or_else(|| existing.as_ref().map(TriggerForm::from)).unwrap_or_default();
     let existing = existing.map(|trigger| trigger.name);
@@ -40,7 +45,9 @@ pub fn EditDialog(project: String, existing: Option<Trigger>, types: Vec<String>
         None => {}
     });
     // Where something is set or wrong there, it shows.
-    let advanced_used = [&form.headers, &form.concurrency, &form.backoff_first, &form.backoff_max].iter().any(|value| !value.is_empty());
+    let advanced_used = [&form.headers, &form.concurrency, &form.backoff_first, &form.backoff_max]
+        .iter()
+        .any(|value| !value.is_empty());
     let headers_error = error_of(errors, "headers");
     view! {
         <Dialog title=title close=path.clone()>

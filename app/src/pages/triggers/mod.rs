@@ -103,7 +103,10 @@ fn OpenDialog(open: Open, page: Page, changed: Callback<()>) -> impl IntoView {
         Open::Nothing => ().into_any(),
         Open::Add => view! { <EditDialog project=project existing=None types=page.types changed=changed/> }.into_any(),
         Open::Edit(name) => match find(&name) {
-            Some(trigger) => view! { <EditDialog project=project existing=Some(trigger) types=page.types changed=changed/> }.into_any(),
+            Some(trigger) => {
+                view! { <EditDialog project=project existing=Some(trigger) types=page.types changed=changed/> }
+                    .into_any()
+            }
             None => gone(name),
         },
         Open::Delete(name) => match find(&name) {

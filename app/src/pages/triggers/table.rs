@@ -15,7 +15,9 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView
     let rows = page
         .triggers
         .into_iter()
-        .map(|trigger| view! { <Row project=project.clone() trigger=trigger changed=changed failure=failure/> }.into_any())
+        .map(|trigger| {
+            view! { <Row project=project.clone() trigger=trigger changed=changed failure=failure/> }.into_any()
+        })
         .collect_view();
     view! {
         <Alert message=failure/>
@@ -58,7 +60,8 @@ fn Row(project: String, trigger: Trigger, changed: Callback<()>, failure: RwSign
     });
     let (verb, intent) = if enabled { ("Pause", "pause") } else { ("Resume", "resume") };
     let paused = (!enabled).then(|| {
-        let text = if trigger.pending > 0 { format!("paused, {} waiting", trigger.pending) } else { "paused".to_owned() };
+        let text =
+            if trigger.pending > 0 { format!("paused, {} waiting", trigger.pending) } else { "paused".to_owned() };
         view! { <StatusBadge tone=Tone::Off text=text/> }
     });
     view! {
@@ -118,7 +121,8 @@ pub fn EmptyState(project: String) -> impl IntoView {
 /// The command that queues an event.
 #[component]
 fn QueueExample(project: String, event_type: String) -> impl IntoView {
-    let body = format!(r#"{{"type": {}, "data": {{"to": "user@example.com"}}}}"#, serde_json::Value::from(event_type)).replace('\'', r"'\''");
+    let body = format!(r#"{{"type": {}, "data": {{"to": "user@example.com"}}}}"#, serde_json::Value::from(event_type))
+        .replace('\'', r"'\''");
     let command = format!(
         "curl {}/v1/api/{project}/eventing/queue \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'",
         PageState::origin_here()

@@ -50,7 +50,8 @@ impl Database {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("it_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let cluster = tokio::task::spawn_blocking(|| &*CLUSTER).await.expect("PostgreSQL starts");
-        let admin = PgPoolOptions::new().max_connections(1).connect_with(cluster.options.clone()).await.expect("a connection");
+        let admin =
+            PgPoolOptions::new().max_connections(1).connect_with(cluster.options.clone()).await.expect("a connection");
         sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.expect("a database");
         admin.close().await;
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(cluster.options.clone().database(&name));

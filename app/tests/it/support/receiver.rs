@@ -114,7 +114,10 @@ impl Receiver {
 
     /// Waits for at least so many requests.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
-        eventually(&format!("{count} requests"), async || Some(self.received()).filter(|received| received.len() >= count)).await
+        eventually(&format!("{count} requests"), async || {
+            Some(self.received()).filter(|received| received.len() >= count)
+        })
+        .await
     }
 }
 
@@ -157,7 +160,11 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
         lines.push(line);
     }
     let request_line = lines.remove(0);
-    let headers: HashMap<_, _> = lines.iter().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let headers: HashMap<_, _> = lines
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     stream.read_exact(&mut body).await.ok()?;
     Some(Received { at: Instant::now(), wall: Utc::now(), request_line, headers, body })
@@ -169,7 +176,8 @@ async fn answer(stream: &mut TcpStream, act: Act) -> std::io::Result<bool> {
         Act::Answer(status, headers, body) => {
             let head = format!("HTTP/1.1 {status} Whatever\r\n{headers}content-length: {}\r\n\r\n", body.len());
             // 204 and 304 have no length and no body (RFC 9110 section 8.6).
-            let head = if matches!(status, 204 | 304) { format!("HTTP/1.1 {status} Whatever\r\n{headers}\r\n") } else { head };
+            let head =
+                if matches!(status, 204 | 304) { format!("HTTP/1.1 {status} Whatever\r\n{headers}\r\n") } else { head };
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(body.as_bytes()).await?;
             Ok(true)

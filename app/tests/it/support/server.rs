@@ -22,14 +22,17 @@ pub struct Process {
 impl Process {
     /// Starts one and waits until a line of its output tells its address.
     pub async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::try_start(arguments, environment).await.unwrap_or_else(|error| panic!("{arguments:?} did not start: {error}"))
+        Self::try_start(arguments, environment)
+            .await
+            .unwrap_or_else(|error| panic!("{arguments:?} did not start: {error}"))
     }
 
     /// The same, giving what it wrote to standard error where it ends instead.
     pub async fn try_start(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mission-control"));
         command.args(arguments).env_remove("DATABASE_URL").envs(environment.iter().copied()).env("MC_LOG", "warn");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary runs");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             if let Some(at) = line.find("http://") {
@@ -66,7 +69,8 @@ impl Process {
 
     /// Waits for its end. Gives the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
-        let status = tokio::time::timeout(super::PATIENCE, self.child.wait()).await.expect("it ends").expect("a status");
+        let status =
+            tokio::time::timeout(super::PATIENCE, self.child.wait()).await.expect("it ends").expect("a status");
         status.code()
     }
 }
@@ -97,7 +101,12 @@ impl Answer {
     /// The names of the fields that a 422 complains of.
     pub fn fields(&self) -> Vec<String> {
         let json = self.json();
-        json["errors"].as_array().expect("errors").iter().map(|error| error["field"].as_str().expect("a field").to_owned()).collect()
+        json["errors"]
+            .as_array()
+            .expect("errors")
+            .iter()
+            .map(|error| error["field"].as_str().expect("a field").to_owned())
+            .collect()
     }
 
     #[track_caller]
@@ -130,7 +139,11 @@ impl Server {
 
     pub fn of(process: Process) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client");
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client");
         Self { process, http }
     }
 
@@ -179,7 +192,8 @@ pub fn free_port() -> u16 {
 
 /// Waits until no delivery of a database is pending.
 pub async fn settled(database: &Database) {
-    eventually("an empty queue", async || (database.count("select count(*) from queue").await == 0).then_some(())).await;
+    eventually("an empty queue", async || (database.count("select count(*) from queue").await == 0).then_some(()))
+        .await;
 }
 
 /// Gives other tasks a moment in which something must not happen.
