@@ -162,4 +162,24 @@ mod tests {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert!(factor("0.5").is_err() && factor("NaN").is_err());
     }
+
+    #[test]
+    fn the_readme_lists_every_setting() {
+        let table: Vec<_> = include_str!("../../README.md").lines().filter(|line| line.starts_with("| `--")).collect();
+        let command = <Cli as clap::CommandFactory>::command();
+        let settings: Vec<_> = command.get_arguments().filter(|argument| argument.get_env().is_some()).collect();
+        for setting in &settings {
+            let flag = setting.get_long().expect("every setting is a flag");
+            let variable = setting.get_env().expect("and a variable").to_string_lossy();
+            let default: Vec<_> = setting.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+            // A flag without a value is off by default, and the table leaves that out.
+            let default = match default.join(",") {
+                none if none.is_empty() || none == "false" => String::new(),
+                default => format!("`{default}` "),
+            };
+            let row = format!("| `--{flag}` | `{variable}` | {default}| ");
+            assert!(table.iter().any(|line| line.starts_with(&row)), "README.md has no row {row}");
+        }
+        assert_eq!(table.len(), settings.len(), "README.md lists a setting that does not exist");
+    }
 }

@@ -37,7 +37,11 @@ enum Command {
         arguments: Vec<String>,
     },
     /// Runs every check and test: formatting, clippy, rustdoc, unit, integration and end-to-end
-    Test,
+    Test {
+        /// Renew the screenshots in docs/
+        #[arg(long)]
+        screenshots: bool,
+    },
     /// Checks all SQL against a scratch database on the server of DATABASE_URL, and records it in .sqlx
     Prepare,
 }
@@ -58,7 +62,7 @@ fn carry_out(cli: &Cli) -> Result<()> {
         Command::Setup => setup::Setup::new(cli.yes).for_running().map(drop),
         Command::Build => run::build(cli.yes).map(drop),
         Command::Run { arguments } => run::run(cli.yes, arguments),
-        Command::Test => tests::run(cli.yes),
+        Command::Test { screenshots } => tests::run(cli.yes, *screenshots),
         Command::Prepare => prepare::run(),
     }
 }

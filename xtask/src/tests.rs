@@ -10,8 +10,8 @@ use crate::wasm::Toolchain;
 /// Packages and features of everything that is not for the browser.
 const NATIVE: [&str; 5] = ["--workspace", "--exclude", "frontend", "--features", "app/ssr,server/ssr"];
 
-/// Everything that must hold before a change is taken.
-pub fn run(yes: bool) -> Result<()> {
+/// Everything that must hold before a change is taken. `screenshots`: those of the documents are renewed.
+pub fn run(yes: bool, screenshots: bool) -> Result<()> {
     let clock = Instant::now();
     let toolchain = Setup::new(yes).for_tests()?;
     step("Formatting");
@@ -19,10 +19,11 @@ pub fn run(yes: bool) -> Result<()> {
     site::build(toolchain)?;
     clippy(toolchain)?;
     step("Documentation");
-    execute(command("cargo", ["doc", "--no-deps"]).args(NATIVE).env("RUSTDOCFLAGS", "-D warnings"))?;
+    let mut doc = command("cargo", ["doc", "--no-deps", "--document-private-items"]);
+    execute(doc.args(NATIVE).env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))?;
     step("Unit and integration tests");
     execute(command("cargo", ["test"]).args(NATIVE))?;
-    end_to_end()?;
+    end_to_end(screenshots)?;
     step(&format!("All checks passed in {} s", clock.elapsed().as_secs()));
     Ok(())
 }
@@ -36,15 +37,16 @@ fn clippy(toolchain: Toolchain) -> Result<()> {
 }
 
 /// The tests in a real browser, against the binary that `cargo test` has built.
-fn end_to_end() -> Result<()> {
+fn end_to_end(screenshots: bool) -> Result<()> {
     step("End-to-end tests");
     let folder = "end2end";
     execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))?;
     let binary = std::fs::canonicalize("target/debug/mission-control").context("cargo test has left no binary")?;
-    execute(
-        command("npx", ["playwright", "test"])
-            .current_dir(folder)
-            .env("MC_BINARY", binary)
-            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
-    )
+    let mut playwright = command("npx", ["playwright", "test"]);
+    playwright.current_dir(folder).env("MC_BINARY", binary).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+    if screenshots {
+        std::fs::create_dir_all("docs/screenshots")?;
+        playwright.env("MC_SCREENSHOTS", std::fs::canonicalize("docs/screenshots")?);
+    }
+    execute(&mut playwright)
 }

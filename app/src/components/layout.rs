@@ -8,7 +8,7 @@ pub fn Layout(children: Children) -> impl IntoView {
     view! {
         <a href="#main" class="sr-only">"Skip to the content"</a>
         <header class="border-b border-line bg-surface">
-            <div class="mx-auto flex h-14 max-w-6xl items-center gap-3 px-4">
+            <div class="mx-auto flex h-14 max-w-7xl items-center gap-3 px-4">
                 <a href="/projects" class="flex items-center gap-2 font-semibold text-ink">
                     <svg aria-hidden="true" width="22" height="22" viewBox="0 0 22 22" class="text-accent">
                         <rect width="22" height="22" rx="6" fill="currentColor"/>
@@ -22,14 +22,14 @@ pub fn Layout(children: Children) -> impl IntoView {
             .then(|| {
                 view! {
                     <div role="note" class="border-b border-line bg-warn-soft text-warn">
-                        <p class="mx-auto max-w-6xl px-4 py-1.5 text-xs">
+                        <p class="mx-auto max-w-7xl px-4 py-1.5 text-xs">
                             <strong class="font-semibold">"Dev mode"</strong>
                             ": no login, and webhooks may point at this machine and private networks. Reachable from this machine only."
                         </p>
                     </div>
                 }
             })}
-        <main id="main" class="mx-auto max-w-6xl px-4 py-6">{children()}</main>
+        <main id="main" class="mx-auto max-w-7xl px-4 py-6">{children()}</main>
     }
 }
 

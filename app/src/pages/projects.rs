@@ -67,7 +67,7 @@ fn ProjectList(projects: Vec<Project>) -> impl IntoView {
             }
                 .into_any()
         } else {
-            view! { <ul class="divide-y divide-line overflow-hidden rounded-lg border border-line bg-surface">{rows}</ul> }.into_any()
+            view! { <ul class="ruled overflow-hidden rounded-lg border border-line bg-surface">{rows}</ul> }.into_any()
         }}
     }
 }

@@ -89,7 +89,7 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
                                 <textarea
                                     id="field-data"
                                     name="data"
-                                    rows="8"
+                                    rows="6"
                                     spellcheck="false"
                                     autocomplete="off"
                                     aria-describedby="field-data-note"

@@ -34,7 +34,7 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView
                         <th scope="col" class="px-4 py-2 text-right font-medium">"Actions"</th>
                     </tr>
                 </thead>
-                <tbody class="divide-y divide-line">{rows}</tbody>
+                <tbody class="ruled">{rows}</tbody>
             </table>
         </div>
         <details class="mt-5 text-sm">
@@ -68,17 +68,17 @@ fn Row(project: String, trigger: Trigger, changed: Callback<()>, failure: RwSign
         <tr>
             <td data-label="Name" class="px-4 py-2.5">
                 <span class="flex flex-wrap items-center gap-2">
-                    <span class="font-medium text-ink break-all">{name.clone()}</span>
+                    <span class="font-medium text-ink break-words">{name.clone()}</span>
                     {paused}
                 </span>
             </td>
             <td data-label="Source" class="px-3 py-2.5 text-soft">{if trigger.source == "custom" { "Custom".to_owned() } else { trigger.source }}</td>
-            <td data-label="Type" class="px-3 py-2.5 font-mono text-xs text-ink break-all">{trigger.event_type}</td>
+            <td data-label="Type" class="px-3 py-2.5 font-mono text-xs text-ink break-words">{trigger.event_type}</td>
             <td data-label="Webhook URL" class="px-3 py-2.5 font-mono text-xs text-ink break-all">{trigger.url}</td>
             <td data-label="Retries" class="px-3 py-2.5 text-right text-ink tabular-nums">{trigger.retries}</td>
             <td data-label="Timeout" class="px-3 py-2.5 text-right text-ink whitespace-nowrap tabular-nums">{format!("{} ms", trigger.timeout_ms)}</td>
             <td class="px-4 py-2.5">
-                <div class="flex flex-wrap justify-end gap-1.5">
+                <div class="flex flex-wrap lg:flex-nowrap justify-end gap-1.5">
                     <ButtonLink href=format!("{path}?trigger={name}") kind=Kind::Primary label=format!("Trigger {name}")>"Trigger"</ButtonLink>
                     <ButtonLink href=format!("{path}?edit={name}") kind=Kind::Plain label=format!("Edit {name}")>"Edit"</ButtonLink>
                     <form

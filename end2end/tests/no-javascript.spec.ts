@@ -1,0 +1,71 @@
+import { expect, test, triggersPage } from "../support/fixtures.ts";
+
+test("without JavaScript a trigger is created, refused, edited, paused and deleted", async ({ page, project }) => {
+  await page.goto(triggersPage(project));
+  await page.getByRole("link", { name: "Add", exact: true }).click();
+  await page.getByLabel("Trigger Name").fill("one");
+  await page.getByLabel("Type").fill("t");
+  await page.getByLabel("Webhook URL").fill("nope");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByLabel("Webhook URL")).toHaveAccessibleDescription(/http:\/\/ or https:\/\//);
+  await expect(page.getByLabel("Webhook URL")).toHaveValue("nope");
+  await expect(page.getByLabel("Trigger Name")).toHaveValue("one");
+  await page.getByLabel("Webhook URL").fill("http://127.0.0.1:9000/hook");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page).toHaveURL(triggersPage(project));
+  const row = page.getByRole("row", { name: "one" });
+  await expect(row).toContainText("http://127.0.0.1:9000/hook");
+
+  await row.getByRole("link", { name: "Edit one" }).click();
+  await page.getByLabel("Retries").fill("7");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(row.getByRole("cell").nth(4)).toHaveText("7");
+  await row.getByRole("button", { name: "Pause one" }).click();
+  await expect(row).toContainText("paused");
+  await row.getByRole("button", { name: "Resume one" }).click();
+  await expect(row).not.toContainText("paused");
+  await row.getByRole("link", { name: "Delete one" }).click();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await expect(page.getByText("No event triggers yet")).toBeVisible();
+});
+
+test("without JavaScript the synchronous response is shown in the page", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook(() => ({ body: '{"response": "hello"}' }));
+  await server.trigger(project, "one", "t", receiver.url);
+  await page.goto(triggersPage(project));
+  await page.getByRole("link", { name: "Trigger one" }).click();
+  await page.getByLabel("Event Data").fill('{"a": nope}');
+  await page.getByLabel("Trigger event synchronously").check();
+  await page.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(page.getByLabel("Event Data")).toHaveAccessibleDescription(/Malformed JSON at line 1, column 8/);
+  await expect(page.getByLabel("Event Data")).toHaveValue('{"a": nope}');
+  await expect(page.getByLabel("Trigger event synchronously")).toBeChecked();
+  expect(receiver.events).toEqual([]);
+
+  await page.getByLabel("Event Data").fill('{"a": 1}');
+  await page.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Webhook response" })).toBeVisible();
+  await expect(page.getByTestId("http-status")).toHaveText("HTTP 200");
+  await expect(page.getByTestId("response-body")).toContainText('"response": "hello"');
+  expect(receiver.events[0].data).toEqual({ a: 1 });
+  await page.reload();
+  await expect(page.getByTestId("http-status")).toHaveText("HTTP 200");
+  expect(receiver.events).toHaveLength(1);
+});
+
+test("without JavaScript an event is queued and a project created", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  await page.goto(`${triggersPage(project)}?trigger=one`);
+  await page.getByLabel("Event Data").fill("");
+  await page.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Event queued" })).toBeVisible();
+  await expect.poll(() => receiver.events.length).toBe(1);
+  expect(receiver.events[0].data).toBeNull();
+  await expect(page.getByTestId("event-id")).toHaveText(receiver.events[0].id);
+
+  await page.goto("/projects?add");
+  await page.getByLabel("Project name").fill(`${project}-more`);
+  await page.getByRole("button", { name: "Create project" }).click();
+  await expect(page).toHaveURL(triggersPage(`${project}-more`));
+});

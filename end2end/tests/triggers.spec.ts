@@ -1,0 +1,104 @@
+import { expect, test, triggersPage } from "../support/fixtures.ts";
+
+test("a trigger is created, validated, edited and deleted", async ({ page, project }) => {
+  await page.goto(triggersPage(project));
+  await expect(page.getByRole("heading", { name: "Event Triggers", level: 1 })).toBeVisible();
+  await expect(page.getByText("No event triggers yet")).toBeVisible();
+  await expect(page.getByText(`/v1/api/${project}/eventing/queue`)).toBeVisible();
+
+  await page.getByRole("link", { name: "Add", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Add event trigger" });
+  await expect(dialog.getByLabel("Trigger Name")).toBeFocused();
+  await expect(dialog.getByLabel("Retries")).toHaveValue("3");
+  await expect(dialog.getByLabel("Timeout")).toHaveValue("5000");
+  await expect(dialog.getByLabel("Source")).toHaveValue("custom");
+  await expect(dialog.getByLabel("Source").getByRole("option")).toHaveText(["Custom"]);
+
+  // Everything is wrong: each message stands beside its field, and nothing that was typed is lost.
+  await dialog.getByLabel("Trigger Name").fill("wel come");
+  await dialog.getByLabel("Type").fill("sent-email");
+  await dialog.getByLabel("Webhook URL").fill("ftp://example.com");
+  await dialog.getByLabel("Retries").fill("101");
+  await dialog.getByLabel("Timeout").fill("soon");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog.getByLabel("Trigger Name")).toHaveAccessibleDescription(/letters A-Z, digits/);
+  await expect(dialog.getByLabel("Webhook URL")).toHaveAccessibleDescription(/http:\/\/ or https:\/\//);
+  await expect(dialog.getByLabel("Retries")).toHaveAccessibleDescription(/from 0 to 100/);
+  await expect(dialog.getByLabel("Timeout")).toHaveAccessibleDescription(/whole number is expected/);
+  await expect(dialog.getByLabel("Trigger Name")).toHaveValue("wel come");
+  await expect(dialog.getByLabel("Webhook URL")).toHaveValue("ftp://example.com");
+  await expect(dialog.getByLabel("Retries")).toHaveValue("101");
+  await expect(dialog.getByLabel("Timeout")).toHaveValue("soon");
+
+  await dialog.getByLabel("Trigger Name").fill("welcome-email");
+  await dialog.getByLabel("Webhook URL").fill("http://127.0.0.1:9000/welcome");
+  await dialog.getByLabel("Retries").fill("2");
+  await dialog.getByLabel("Timeout").fill("2500");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page).toHaveURL(triggersPage(project));
+  const row = page.getByRole("row", { name: "welcome-email" });
+  await expect(row.getByRole("cell")).toContainText([
+    "welcome-email", "Custom", "sent-email", "http://127.0.0.1:9000/welcome", "2", "2500 ms", "Trigger",
+  ]);
+
+  // The name is taken now.
+  await page.getByRole("link", { name: "Add", exact: true }).click();
+  await dialog.getByLabel("Trigger Name").fill("welcome-email");
+  await dialog.getByLabel("Type").fill("other");
+  await dialog.getByLabel("Webhook URL").fill("http://127.0.0.1:9000/other");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog.getByLabel("Trigger Name")).toHaveAccessibleDescription(/There is a trigger welcome-email/);
+  await expect(dialog.getByLabel("Type")).toHaveValue("other");
+  await page.keyboard.press("Escape");
+  await expect(dialog).toBeHidden();
+
+  await row.getByRole("link", { name: "Edit welcome-email" }).click();
+  const edit = page.getByRole("dialog", { name: "Edit welcome-email" });
+  await expect(edit.getByLabel("Webhook URL")).toHaveValue("http://127.0.0.1:9000/welcome");
+  await edit.getByLabel("Retries").fill("0");
+  await edit.getByText("Advanced").click();
+  await edit.getByLabel("Headers").fill("Authorization: Bearer secret");
+  await edit.getByRole("button", { name: "Save" }).click();
+  await expect(edit).toBeHidden();
+  await expect(row.getByRole("cell").nth(4)).toHaveText("0");
+
+  await row.getByRole("link", { name: "Delete welcome-email" }).click();
+  const confirm = page.getByRole("dialog", { name: "Delete event trigger" });
+  await confirm.getByRole("link", { name: "Cancel" }).click();
+  await expect(row).toBeVisible();
+  await row.getByRole("link", { name: "Delete welcome-email" }).click();
+  await confirm.getByRole("button", { name: "Delete" }).click();
+  await expect(page.getByText("No event triggers yet")).toBeVisible();
+});
+
+test("a paused trigger says so and is resumed", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:9000/");
+  await page.goto(triggersPage(project));
+  await page.getByRole("button", { name: "Pause one" }).click();
+  await expect(page.getByRole("row", { name: "one" })).toContainText("paused");
+  await page.getByRole("button", { name: "Resume one" }).click();
+  await expect(page.getByRole("row", { name: "one" })).not.toContainText("paused");
+});
+
+test("projects are created and opened", async ({ page, project }) => {
+  await page.goto("/");
+  await expect(page).toHaveURL("/projects");
+  await expect(page.getByText("Dev mode")).toBeVisible();
+  await expect(page.getByRole("link", { name: "Default default" })).toBeVisible();
+  await page.getByRole("link", { name: "Create project" }).click();
+  const dialog = page.getByRole("dialog", { name: "Create project" });
+  await dialog.getByLabel("Project name").fill(project);
+  await dialog.getByRole("button", { name: "Create project" }).click();
+  await expect(dialog.getByLabel("Project name")).toHaveAccessibleDescription(/There is a project/);
+  await dialog.getByLabel("Project name").fill(`${project}-more`);
+  await dialog.getByRole("button", { name: "Create project" }).click();
+  await expect(page).toHaveURL(triggersPage(`${project}-more`));
+  await expect(page.getByText("No event triggers yet")).toBeVisible();
+});
+
+test("an address that leads nowhere says so", async ({ page, project }) => {
+  // The browser itself complains of a page with the status 404.
+  await page.goto(`${triggersPage(project)}?edit=nobody`);
+  await expect(page.getByRole("dialog", { name: "No such trigger" })).toBeVisible();
+});
