@@ -129,6 +129,8 @@ create table idempotency_keys (
     key        text        not null,
     primary key (project_id, key)
 );
+-- Keys are appended in the order of their age, so a tiny index finds those that retention forgets.
+create index idempotency_keys_by_age on idempotency_keys using brin (created_at);
 
 -- The smallest UUIDv7 of an instant.
 create function uuid_at(at timestamptz) returns uuid
@@ -163,3 +165,40 @@ $$;
 create table events_default     partition of events     default;
 create table deliveries_default partition of deliveries default;
 create table attempts_default   partition of attempts   default;
+
+-- Drops the days of the history that ended longer than `keep` ago, unless a delivery of that day or an earlier one is still
+-- pending. What an event of a clock far off left in the default partitions goes row by row. Gives the partitions dropped.
+create function drop_expired(keep interval) returns integer
+    language plpgsql as $$
+declare
+    kept_from uuid := uuid_at(now() - keep);
+    pending   uuid;
+    parent    text;
+    child     text;
+    day       date;
+    dropped   integer := 0;
+begin
+    -- Dropping a partition locks its parent for a moment; whoever is in the way goes first, and the next round drops it.
+    set local lock_timeout = '2s';
+    perform from instance for update;
+    select event_id into pending from queue order by event_id limit 1;
+    kept_from := least(kept_from, coalesce(pending, kept_from));
+    foreach parent in array array ['events', 'deliveries', 'attempts'] loop
+        for child in
+            select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+             where i.inhparent = to_regclass(parent) and c.relname ~ '_[0-9]{8}$'
+             order by c.relname
+        loop
+            day := to_date(right(child, 8), 'YYYYMMDD');
+            continue when uuid_at((day + 1)::timestamp at time zone 'UTC') > kept_from;
+            execute format('drop table %I', child);
+            dropped := dropped + 1;
+        end loop;
+    end loop;
+    delete from events_default     where id < kept_from;
+    delete from deliveries_default where event_id < kept_from;
+    delete from attempts_default   where event_id < kept_from;
+    delete from idempotency_keys   where created_at < now() - keep;
+    return dropped;
+end
+$$;

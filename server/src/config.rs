@@ -46,6 +46,10 @@ pub struct Config {
     #[arg(long, env = "MC_BACKLOG_LIMIT", value_name = "N", default_value_t = 1_000_000)]
     pub backlog_limit: u64,
 
+    /// Days that events, their deliveries and idempotency keys are kept; what is still pending is kept longer
+    #[arg(long, env = "MC_RETENTION", value_name = "DAYS", default_value = "30", value_parser = days)]
+    pub retention: Duration,
+
     /// Deliveries of one trigger in flight on this node, where the trigger says nothing else
     #[arg(long, env = "MC_CONCURRENCY", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
@@ -70,7 +74,7 @@ pub struct Config {
     #[arg(long, env = "MC_GRACE", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
 
-    /// Connections to the database for requests; the engine holds four more
+    /// Connections to the database for requests; the engine holds six more
     #[arg(long, env = "MC_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub database_connections: u32,
 
@@ -112,6 +116,7 @@ impl Config {
             backoff: Backoff { first: self.backoff_first, factor: self.backoff_factor, longest: self.backoff_max },
             backlog_limit: self.backlog_limit,
             sync_wait: self.sync_wait,
+            retention: self.retention,
         }
     }
 }
@@ -122,6 +127,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("seconds lie between 0 and 31536000 (a year)".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+fn days(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(days @ 1..=36_500) => Ok(Duration::from_secs(days * 24 * 3600)),
+        _ => Err("a whole number of days from 1 to 36500 is expected".to_owned()),
+    }
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -161,6 +173,8 @@ mod tests {
         assert!(seconds("-1").is_err() && seconds("NaN").is_err() && seconds("x").is_err());
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert!(factor("0.5").is_err() && factor("NaN").is_err());
+        assert!(days("0").is_err() && days("1.5").is_err());
+        assert_eq!(days("30"), Ok(Duration::from_secs(2_592_000)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! All tooling of the repository. `cargo xtask --help` lists it.
 
+mod bench;
 mod css;
 mod prepare;
 mod run;
@@ -42,6 +43,18 @@ enum Command {
         #[arg(long)]
         screenshots: bool,
     },
+    /// Measures the queue engine: throughput, latency, memory, beside what the machine could do at best
+    Bench {
+        /// The main rows only, in under two minutes
+        #[arg(long, conflicts_with = "full")]
+        quick: bool,
+        /// Every row, on ten million finished deliveries, and docs/benchmarks.md renewed (the default)
+        #[arg(long)]
+        full: bool,
+        /// Only the scenarios whose names hold one of these words; writes nothing
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
     /// Checks all SQL against a scratch database on the server of DATABASE_URL, and records it in .sqlx
     Prepare,
 }
@@ -63,6 +76,7 @@ fn carry_out(cli: &Cli) -> Result<()> {
         Command::Build => run::build(cli.yes).map(drop),
         Command::Run { arguments } => run::run(cli.yes, arguments),
         Command::Test { screenshots } => tests::run(cli.yes, *screenshots),
+        Command::Bench { quick, only, .. } => bench::run(cli.yes, *quick, only),
         Command::Prepare => prepare::run(),
     }
 }

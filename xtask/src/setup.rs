@@ -32,6 +32,9 @@ impl Setup {
         if !has("chromium") {
             self.packages(&["chromium"], "the browser of the end-to-end tests")?;
         }
+        if !has("faketime") {
+            self.packages(&["faketime"], "wrong clocks for the tests")?;
+        }
         if !has("npm") {
             self.packages(&["nodejs", "npm"], "the end-to-end tests")?;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Act, Database, Receiver, Server, eventually, settled};
+use crate::support::{Act, Database, Process, Receiver, Server, eventually, settled};
 
 #[tokio::test]
 async fn whoever_lost_the_lease_changes_nothing() {
@@ -92,4 +92,101 @@ async fn rows_go_to_the_partition_of_their_day() {
     // An identifier of another age finds a place too.
     database.execute("insert into events (id, project_id, due_at, triggers, type, data) values (uuid_at('1999-01-01Z'), 1, now(), 0, 't', 'null')").await;
     assert_eq!(database.count("select count(*) from events_default").await, 1);
+}
+
+#[tokio::test]
+async fn a_poisonous_event_fails_only_its_own_caller() {
+    let database = Database::fresh().await;
+    let (server, receiver) = (Server::start(&database).await, Receiver::ok().await);
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    database
+        .execute(
+            "create function poison() returns trigger language plpgsql as
+             $$ begin if new.data = '\"poison\"' then raise 'poison'; end if; return new; end $$",
+        )
+        .await;
+    database.execute("create trigger poison before insert on events for each row execute function poison()").await;
+    let sent = (0..60).map(|number| {
+        let data = if number % 20 == 7 { json!("poison") } else { json!(number) };
+        let server = &server;
+        async move { server.queue(&json!({"type": "t", "data": data})).await.status }
+    });
+    let mut answers = futures::future::join_all(sent).await;
+    answers.sort_unstable();
+    assert_eq!(answers, [vec![202; 57], vec![500; 3]].concat());
+    settled(&database).await;
+    assert_eq!(receiver.received().len(), 57);
+    assert_eq!(database.count("select count(*) from events").await, 57);
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_written_holds_up_no_other() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::start(|_, received| Act::body(received.json()["data"].to_string())).await;
+    let server = Server::start(&database).await;
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    database
+        .execute(
+            "create function poison() returns trigger language plpgsql as
+             $$ begin if new.response_body = '7' then raise 'poison'; end if; return new; end $$",
+        )
+        .await;
+    database.execute("create trigger poison before insert on deliveries for each row execute function poison()").await;
+    let events: Vec<_> = (0..40).map(|number| json!({"type": "t", "data": number})).collect();
+    server.queue(&json!(events)).await.expect(202);
+    eventually("the others", async || (database.count("select count(*) from deliveries").await == 39).then_some(()))
+        .await;
+    // Its lease is still there, and ends by itself.
+    assert_eq!(database.count("select count(*) from queue where due_at > now()").await, 1);
+    server.queue(&json!({"type": "t", "data": 41, "isSynchronous": true})).await.expect(200);
+}
+
+#[tokio::test]
+async fn clocks_of_nodes_may_be_wrong() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::ok().await;
+    let skewed = async |offset: &str| {
+        let preload = "/usr/$LIB/faketime/libfaketime.so.1";
+        let environment = [("DATABASE_URL", &*database.url()), ("LD_PRELOAD", preload), ("FAKETIME", offset)];
+        Server::of(Process::start(&["serve", "--listen", "127.0.0.1:0"], &environment).await)
+    };
+    let (behind, ahead) = (skewed("-1h").await, skewed("+1h").await);
+    behind.trigger("one", "t", &receiver.url(), json!({})).await;
+    for server in [&behind, &ahead] {
+        let queued = server.queue(&json!({"type": "t"})).await.expect(202);
+        let scheduled: chrono::DateTime<chrono::Utc> =
+            queued.json()["scheduledAt"].as_str().expect("text").parse().expect("a time");
+        assert!((chrono::Utc::now() - scheduled).num_seconds().abs() < 60, "times are the database's: {scheduled}");
+        let id: uuid::Uuid = queued.json()["eventId"].as_str().expect("text").parse().expect("a UUID");
+        let made_at = id.get_timestamp().expect("a UUIDv7").to_unix().0 as i64;
+        assert!((chrono::Utc::now().timestamp() - made_at).abs() > 3_000, "the node's clock is wrong in this test");
+    }
+    receiver.wait_for(2).await;
+    for server in [&behind, &ahead] {
+        let clock = std::time::Instant::now();
+        let count = receiver.received().len();
+        server.queue(&json!({"type": "t", "delay": 0.4})).await.expect(202);
+        let arrived = receiver.wait_for(count + 1).await[count].at - clock;
+        assert!((400..1_400).contains(&arrived.as_millis()), "{arrived:?}");
+    }
+    settled(&database).await;
+    // Neither takes the other for dead, and nothing is delivered twice.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(database.count("select count(*) from nodes").await, 2);
+    assert_eq!(receiver.received().len(), 4);
+}
+
+#[tokio::test]
+async fn an_idle_node_hardly_asks() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    server.trigger("one", "t", "http://127.0.0.1:1/", json!({})).await;
+    server.queue(&json!({"type": "t", "delay": 3600})).await.expect(202);
+    let commits = "select xact_commit::bigint from pg_stat_database where datname = current_database()";
+    // Idle backends tell their counts ten seconds late, those of the start among them.
+    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    let before = database.count(commits).await;
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    let asked = database.count(commits).await - before;
+    assert!(asked <= 20, "{asked} statements in 10 s");
 }

@@ -1,6 +1,7 @@
 //! The tests that speak HTTP to real `mission-control` processes on a real PostgreSQL, with real receivers.
 
 mod admin_api;
+mod claims;
 mod delivery;
 mod engine;
 mod pages;

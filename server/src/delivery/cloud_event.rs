@@ -3,6 +3,8 @@
 //!
 //! Source: CloudEvents 1.0-rc1, "Required Attributes", and its JSON Event Format.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
@@ -11,9 +13,9 @@ use uuid::Uuid;
 pub struct Event {
     pub id: Uuid,
     pub project_id: i32,
-    pub event_type: String,
+    pub event_type: Arc<str>,
     /// JSON text as sent.
-    pub data: String,
+    pub data: Arc<str>,
     pub due_at: DateTime<Utc>,
 }
 
@@ -21,7 +23,7 @@ impl Event {
     /// The request body, the same for every trigger and every attempt. `source` is this installation's identity.
     pub fn body(&self, source: Uuid) -> Vec<u8> {
         // Serializing a str cannot fail: there is no map key and no writer that could.
-        let event_type = serde_json::Value::from(self.event_type.as_str()).to_string();
+        let event_type = serde_json::Value::from(&*self.event_type).to_string();
         format!(
             r#"{{"specversion":"1.0-rc1","id":"{}","type":{event_type},"source":"{source}","time":"{}","data":{}}}"#,
             self.id,

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// An event that was queued, and what of its request was not understood.
 #[derive(Clone, Debug)]
 pub struct QueuedEvent {
+    pub id: Uuid,
     pub queued: Queued,
     pub ignored: Vec<String>,
     /// Its idempotency key was known: nothing new was queued.
@@ -42,7 +44,7 @@ impl Eventing {
             QueueRequest::One(event) => vec![*event],
             QueueRequest::Batch(events) => events,
         };
-        self.accept(project, events).await
+        self.accept(project, events.into_iter().map(|event| (Uuid::now_v7(), event)).collect()).await
     }
 
     /// Queues a synchronous event and waits until all of its deliveries have ended, or the wait is over.
@@ -52,11 +54,16 @@ impl Eventing {
         event: NewEvent,
     ) -> Result<(QueuedEvent, Synchronous), Error> {
         let deadline = Instant::now() + self.engine.sync_wait();
-        let mut queued = self.accept(project, vec![event]).await?;
-        let queued = queued.pop().ok_or_else(|| unknown_project(project))?;
-        let id =
-            Uuid::parse_str(&queued.queued.event_id).map_err(|error| Error::Internal(std::sync::Arc::new(error)))?;
-        let watch = self.engine.watch(id);
+        // From before it is queued: its deliveries may end before the commit is told here.
+        let expected = Uuid::now_v7();
+        let mut watch = self.engine.watch(expected);
+        let queued = self.accept(project, vec![(expected, event)]).await?.pop();
+        let queued = queued.ok_or_else(|| unknown_project(project))?;
+        let id = queued.id;
+        if id != expected {
+            // Its idempotency key was known.
+            watch = self.engine.watch(id);
+        }
         loop {
             let outcome = self.event_outcome(project, id).await?;
             if outcome.pending() == 0 {
@@ -97,7 +104,7 @@ impl Eventing {
         if event.synchronous {
             return Ok(self.queue_synchronously(project, event).await?.0.queued);
         }
-        let mut queued = self.accept(project, vec![event]).await?;
+        let mut queued = self.accept(project, vec![(Uuid::now_v7(), event)]).await?;
         queued.pop().map(|event| event.queued).ok_or_else(|| unknown_project(project))
     }
 
@@ -143,14 +150,16 @@ impl Eventing {
         Ok(self.store().last_data(project, event_type).await?)
     }
 
-    async fn accept(&self, project: &str, events: Vec<NewEvent>) -> Result<Vec<QueuedEvent>, Error> {
+    /// Queues events under the given ids, unless their idempotency keys are known.
+    async fn accept(&self, project: &str, mut events: Vec<(Uuid, NewEvent)>) -> Result<Vec<QueuedEvent>, Error> {
+        let project_name: Arc<str> = project.into();
         let rows = events
-            .iter()
-            .map(|event| AcceptEvent {
-                id: Uuid::now_v7(),
-                project: project.to_owned(),
-                event_type: event.event_type.as_str().to_owned(),
-                data: event.data.clone(),
+            .iter_mut()
+            .map(|(id, event)| AcceptEvent {
+                id: *id,
+                project: project_name.clone(),
+                event_type: event.event_type.as_str().into(),
+                data: std::mem::take(&mut event.data).into(),
                 at: event.timestamp.map(|timestamp| timestamp.0),
                 delay: event.delay.seconds(),
                 synchronous: event.synchronous,
@@ -158,7 +167,7 @@ impl Eventing {
             })
             .collect();
         let accepted = self.engine.accept(rows).await?;
-        events.into_iter().zip(accepted).map(|(event, accepted)| self.queued(project, event, accepted)).collect()
+        events.into_iter().zip(accepted).map(|((_, event), accepted)| self.queued(project, event, accepted)).collect()
     }
 
     fn queued(&self, project: &str, event: NewEvent, accepted: Accepted) -> Result<QueuedEvent, Error> {
@@ -182,6 +191,7 @@ impl Eventing {
                 ))
             }
             Accepted::Queued { event_id, due_at, triggers, replayed, .. } => Ok(QueuedEvent {
+                id: event_id,
                 queued: Queued {
                     event_id: event_id.to_string(),
                     scheduled_at: iso(due_at),

@@ -1,22 +1,29 @@
-//! Natural batching of accepted events: a flusher takes whatever waits as soon as it is free, commits it in one statement
-//! and answers every caller. Nobody waits for a timer, and under load one commit serves hundreds.
+//! Natural batching of accepted events: whatever waits goes into one statement as soon as a connection is free, and every
+//! caller is answered after its commit. Nobody waits for a timer, and under load one commit serves hundreds.
+//!
+//! A second statement runs beside the first only once there is enough for it: two half-full ones cost PostgreSQL more than
+//! a full one, but a full one should not wait for the disk of another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
-use super::{AcceptError, Engine, Lease};
+use super::{Engine, Lease};
 use crate::delivery::cloud_event::Event;
-use crate::store::{AcceptEvent, Accepted, Held};
+use crate::store::{self, AcceptEvent, Accepted, Held};
 
 /// The most events in one statement, except where one caller's batch is larger.
 pub const MAX_ROWS: usize = 256;
 /// The most bytes of data in one statement, except where one caller's batch is larger.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Events, or their bytes of data, that are worth another statement beside those that run.
+const ENOUGH_ROWS: usize = 64;
+const ENOUGH_BYTES: usize = 512 * 1024;
 
-type Reply = Result<Vec<Accepted>, AcceptError>;
+type Reply = Result<Vec<Accepted>, super::AcceptError>;
 
 /// One caller's events: accepted together or not at all.
 pub(super) struct Job {
@@ -30,63 +37,86 @@ impl Job {
     }
 }
 
-/// The waiting callers.
-pub(super) struct Jobs {
-    incoming: mpsc::Receiver<Job>,
-    /// Did not fit into the last batch.
-    left_over: Option<Job>,
+/// The callers that wait for their statement.
+#[derive(Default)]
+struct Waiting {
+    jobs: std::collections::VecDeque<Job>,
+    rows: usize,
+    bytes: usize,
 }
 
-impl Jobs {
-    pub fn new(incoming: mpsc::Receiver<Job>) -> Self {
-        Self { incoming, left_over: None }
+impl Waiting {
+    fn push(&mut self, job: Job) {
+        self.rows += job.events.len();
+        self.bytes += job.bytes();
+        self.jobs.push_back(job);
     }
 
-    /// Waits for the first caller, then takes all others that wait too, as far as they fit.
-    async fn next_batch(&mut self) -> Option<Vec<Job>> {
-        let first = match self.left_over.take() {
-            Some(job) => job,
-            None => self.incoming.recv().await?,
-        };
-        let mut rows = first.events.len();
-        let mut bytes = first.bytes();
-        let mut batch = vec![first];
-        while rows < MAX_ROWS && bytes < MAX_BYTES {
-            let Ok(job) = self.incoming.try_recv() else { break };
-            if rows + job.events.len() > MAX_ROWS || bytes + job.bytes() > MAX_BYTES {
-                self.left_over = Some(job);
+    fn is_full(&self) -> bool {
+        self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES
+    }
+
+    fn is_enough(&self) -> bool {
+        self.rows >= ENOUGH_ROWS || self.bytes >= ENOUGH_BYTES
+    }
+
+    /// The first callers, as many as fit into one statement and at least one.
+    fn take_batch(&mut self) -> Vec<Job> {
+        let (mut rows, mut bytes, mut batch) = (0, 0, Vec::new());
+        while let Some(job) = self.jobs.front() {
+            let (more_rows, more_bytes) = (job.events.len(), job.bytes());
+            if !batch.is_empty() && (rows + more_rows > MAX_ROWS || bytes + more_bytes > MAX_BYTES) {
                 break;
             }
-            rows += job.events.len();
-            bytes += job.bytes();
-            batch.push(job);
+            (rows, bytes) = (rows + more_rows, bytes + more_bytes);
+            batch.extend(self.jobs.pop_front());
         }
-        Some(batch)
+        self.rows -= rows;
+        self.bytes -= bytes;
+        batch
     }
 }
 
 impl Engine {
-    pub(super) async fn flush_accepts(self, jobs: Arc<Mutex<Jobs>>) {
+    pub(super) async fn flush_accepts(self, mut incoming: mpsc::Receiver<Job>) {
+        let mut waiting = Waiting::default();
+        let mut running = JoinSet::new();
+        let mut arrived = Vec::new();
         loop {
-            let batch = tokio::select! {
-                batch = async { jobs.lock().await.next_batch().await } => batch,
+            tokio::select! {
+                // Whoever does not fit waits in the channel, and then outside of it: memory stays bounded.
+                count = incoming.recv_many(&mut arrived, MAX_ROWS), if !waiting.is_full() => {
+                    if count == 0 {
+                        return;
+                    }
+                    arrived.drain(..).for_each(|job| waiting.push(job));
+                }
+                Some(_) = running.join_next() => {}
                 // The API has stopped before the engine does, so nobody is left waiting here.
                 () = self.0.stop.cancelled() => return,
-            };
-            let Some(batch) = batch else { return };
-            self.flush(batch).await;
+            }
+            while !waiting.jobs.is_empty()
+                && (running.is_empty() || running.len() < store::ACCEPTING_CONNECTIONS && waiting.is_enough())
+            {
+                let (engine, batch) = (self.clone(), waiting.take_batch());
+                running.spawn(async move { engine.flush(batch).await });
+            }
         }
     }
 
     async fn flush(&self, batch: Vec<Job>) {
-        let (events, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.events, job.reply)).unzip();
-        let rows = events.concat();
+        let mut rows = Vec::with_capacity(batch.len());
+        let mut replies = Vec::with_capacity(batch.len());
+        for job in batch {
+            replies.push((job.reply, job.events.len()));
+            rows.extend(job.events);
+        }
         let error = match self.accept_now(&rows).await {
             Ok(accepted) => {
                 let mut accepted = accepted.into_iter();
-                for (reply, of_caller) in replies.into_iter().zip(&events) {
+                for (reply, count) in replies {
                     // A caller that hung up has its events accepted all the same.
-                    drop(reply.send(Ok(accepted.by_ref().take(of_caller.len()).collect())));
+                    drop(reply.send(Ok(accepted.by_ref().take(count).collect())));
                 }
                 return;
             }
@@ -94,15 +124,18 @@ impl Engine {
         };
         if replies.len() == 1 || super::unavailable(&error) {
             let error = Arc::new(error);
-            for reply in replies {
-                drop(reply.send(Err(AcceptError::Store(error.clone()))));
+            for (reply, _) in replies {
+                drop(reply.send(Err(super::AcceptError::Store(error.clone()))));
             }
             return;
         }
         // One of them is poisonous: each by itself, so that it fails only its own caller.
-        for (reply, of_caller) in replies.into_iter().zip(events) {
-            let outcome = self.accept_now(&of_caller).await.map_err(|error| AcceptError::Store(Arc::new(error)));
-            drop(reply.send(outcome));
+        let mut rest = rows.as_slice();
+        for (reply, count) in replies {
+            let (of_caller, others) = rest.split_at(count);
+            rest = others;
+            let outcome = self.accept_now(of_caller).await;
+            drop(reply.send(outcome.map_err(|error| super::AcceptError::Store(Arc::new(error)))));
         }
     }
 
@@ -123,16 +156,18 @@ impl Engine {
 
     /// Starts what was leased and sets the alarm for what was not.
     async fn take_up(&self, rows: &[AcceptEvent], accepted: &[Accepted], claimed_at: Instant) {
-        let mut leases = Vec::new();
+        let mut leases = Vec::with_capacity(rows.len());
         let mut versions = HashMap::new();
         for (row, outcome) in rows.iter().zip(accepted) {
-            let Accepted::Queued { event_id, project_id, due_at, triggers, replayed: false, leases: leased } = outcome
+            let Accepted::Queued { event_id, project_id, due_at, due_in, triggers, replayed: false, leases: leased } =
+                outcome
             else {
                 continue;
             };
             self.raise_backlog(&row.project, i64::from(*triggers));
             if leased.len() < *triggers as usize {
-                let wait = (*due_at - chrono::Utc::now()).to_std().unwrap_or_default();
+                // By the database's clock: this node's may be wrong.
+                let wait = Duration::try_from_secs_f64(*due_in).unwrap_or_default();
                 if let Some(at) = Instant::now().checked_add(wait) {
                     self.0.alarm.ring_at(at);
                 }
@@ -160,5 +195,56 @@ impl Engine {
             }
         }
         self.dispatch(leases, &versions).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(rows: usize, bytes: usize) -> Job {
+        let event = AcceptEvent {
+            id: uuid::Uuid::nil(),
+            project: "p".into(),
+            event_type: "t".into(),
+            data: "x".repeat(bytes).into(),
+            at: None,
+            delay: 0.0,
+            synchronous: false,
+            key: None,
+        };
+        Job { events: vec![event; rows], reply: oneshot::channel().0 }
+    }
+
+    fn sizes(waiting: &mut Waiting) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        while !waiting.jobs.is_empty() {
+            sizes.push(waiting.take_batch().iter().map(|job| job.events.len()).sum());
+        }
+        assert_eq!((waiting.rows, waiting.bytes), (0, 0));
+        sizes
+    }
+
+    #[test]
+    fn a_statement_holds_so_many_rows_and_never_splits_a_caller() {
+        let mut waiting = Waiting::default();
+        for rows in [100, 100, 100, 1_000, 1, 255] {
+            waiting.push(job(rows, 1));
+        }
+        assert!(waiting.is_full());
+        assert_eq!(sizes(&mut waiting), [200, 100, 1_000, 256]);
+    }
+
+    #[test]
+    fn a_statement_holds_so_many_bytes() {
+        let mut waiting = Waiting::default();
+        for bytes in [3, 2, 9, 1] {
+            waiting.push(job(1, bytes * 1024 * 1024));
+        }
+        assert_eq!(sizes(&mut waiting), [1, 1, 1, 1]);
+        for _ in 0..8 {
+            waiting.push(job(1, MAX_BYTES / 4));
+        }
+        assert_eq!(sizes(&mut waiting), [4, 4]);
     }
 }

@@ -27,9 +27,9 @@ impl Engine {
             let mut next = Some(lease);
             while let Some(lease) = next {
                 let trigger_id = lease.trigger_id;
-                engine.attempt(lease).await;
-                let (following, was_full) = engine.0.lanes.leave(trigger_id);
-                if was_full {
+                let took = engine.attempt(lease).await;
+                let (following, has_room) = engine.0.lanes.leave(trigger_id, took);
+                if has_room {
                     engine.look_now();
                 }
                 next = following;
@@ -37,34 +37,34 @@ impl Engine {
         });
     }
 
-    async fn attempt(&self, lease: Lease) {
+    /// Gives how long the attempt took; `None`: it was not made.
+    async fn attempt(&self, lease: Lease) -> Option<Duration> {
         // The newest settings that this node knows: a change holds from the next attempt on.
         let Some(target) = self.0.targets.get(lease.trigger_id) else {
-            return self.release(vec![lease]).await;
+            self.release(vec![lease]).await;
+            return None;
         };
         let lease_time = target.timeout + Duration::from_secs_f64(LEASE_SLACK);
         if self.is_draining() || lease.claimed_at + lease_time < Instant::now() + target.timeout + WRITE_TIME {
             // It waited so long for its slot that the lease could end in the middle of the attempt.
-            return self.release(vec![lease]).await;
+            self.release(vec![lease]).await;
+            return None;
         }
         let key = lease.key();
         let attempt = lease.attempt;
-        let outcome = match AssertUnwindSafe(self.post(&lease, &target)).catch_unwind().await {
-            Ok(exchange) => self.judge(&lease, &target, exchange),
+        let (took, outcome) = match AssertUnwindSafe(self.post(&lease, &target)).catch_unwind().await {
+            Ok(exchange) => (Some(exchange.duration), self.judge(&lease, &target, exchange)),
             Err(_) => {
                 // The panic hook has logged it. Set aside with the error, so that it blocks nothing.
                 tracing::error!(event = %key.event_id, trigger = key.trigger_id, "an attempt panicked");
                 let error = Some("The server failed while it handled this event; its log says more.".to_owned());
-                complete::Outcome::Finished(Finished {
-                    lease: key,
-                    delivered: false,
-                    attempt: attempt as i16,
-                    record: None,
-                    error,
-                })
+                let attempt = attempt as i16;
+                let ended = Finished { lease: key, delivered: false, attempt, record: None, error };
+                (None, complete::Outcome::Finished(ended))
             }
         };
         self.report(outcome).await;
+        took
     }
 
     async fn post(&self, lease: &Lease, target: &Arc<Target>) -> Exchange {

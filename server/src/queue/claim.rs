@@ -72,10 +72,9 @@ impl Engine {
 
     /// Claims everything that is due and that there is room for, and says how long nothing more will be.
     async fn look(&self) -> Result<Duration, sqlx::Error> {
-        loop {
-            let room = self.0.lanes.room();
-            if room == 0 {
-                // Whoever frees the first slot rings the alarm.
+        while !self.0.stop.is_cancelled() {
+            if self.0.lanes.room() == 0 {
+                // Whoever makes room for a batch rings the alarm.
                 return Ok(POLL);
             }
             match self.0.store.next_due(&self.0.lanes.saturated()).await? {
@@ -83,20 +82,32 @@ impl Engine {
                 Some(seconds) if seconds > 0.0 => return Ok(Duration::from_secs_f64(seconds.min(POLL.as_secs_f64()))),
                 Some(_) => {}
             }
-            let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
-            let claimed_at = Instant::now();
-            let limit = room.min(BATCH) as i32;
-            let claimed =
-                self.0.store.claim(self.0.node, (&busy, &free), self.0.settings.concurrency as i32, limit).await?;
-            if claimed.is_empty() {
+            let mut claimed = self.claim().await?;
+            if claimed == 0 {
                 // Another node was faster, or holds the rows at this moment.
                 return Ok(Duration::from_millis(20));
             }
-            self.take_up_claimed(claimed, claimed_at).await;
-            if self.0.stop.is_cancelled() {
-                return Ok(POLL);
+            // A batch that was half full or more is likely to be followed by another.
+            while claimed >= BATCH / 2 && !self.0.stop.is_cancelled() {
+                claimed = self.claim().await?;
             }
         }
+        Ok(POLL)
+    }
+
+    /// Claims one batch, and says how large it was.
+    async fn claim(&self) -> Result<usize, sqlx::Error> {
+        let limit = self.0.lanes.room().min(BATCH);
+        if limit == 0 {
+            return Ok(0);
+        }
+        let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
+        let claimed_at = Instant::now();
+        let concurrency = self.0.settings.concurrency as i32;
+        let claimed = self.0.store.claim(self.0.node, (&busy, &free), concurrency, limit as i32).await?;
+        let count = claimed.len();
+        self.take_up_claimed(claimed, claimed_at).await;
+        Ok(count)
     }
 
     async fn take_up_claimed(&self, claimed: Vec<Claimed>, claimed_at: Instant) {
@@ -109,6 +120,7 @@ impl Engine {
                 self.set_aside(key, row.attempt, "The data of the event is gone from the database.").await;
                 continue;
             };
+            let (event_type, data) = (event_type.into(), data.into());
             let event = Arc::new(Event { id: row.event_id, project_id: row.project_id, event_type, data, due_at });
             leases.push(Lease {
                 event,

@@ -1,4 +1,7 @@
 //! Writes outcomes down in batches: whatever has ended while the last batch was being written makes the next one.
+//!
+//! Nobody waits for an outcome to be written but a synchronous caller. So while other attempts are under way a small batch
+//! lingers for a moment to gather theirs; one that somebody waits for goes at once.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +14,26 @@ use crate::store::{Finished, LeaseKey, Retried, Store};
 /// The most outcomes in one batch.
 const BATCH: usize = 256;
 
+/// A batch of so many is worth a statement.
+const ENOUGH: usize = 128;
+/// How long a smaller one lingers.
+const LINGER: Duration = Duration::from_millis(10);
+
 /// What became of a lease.
 pub(super) enum Outcome {
     Finished(Finished),
     Retried(Retried),
     Released(LeaseKey),
+}
+
+impl Outcome {
+    fn event_id(&self) -> Uuid {
+        match self {
+            Self::Finished(one) => one.lease.event_id,
+            Self::Retried(one) => one.lease.event_id,
+            Self::Released(lease) => lease.event_id,
+        }
+    }
 }
 
 impl Engine {
@@ -29,7 +47,7 @@ impl Engine {
         loop {
             tokio::select! {
                 biased;
-                _ = outcomes.recv_many(&mut batch, BATCH) => {}
+                _ = outcomes.recv_many(&mut batch, BATCH) => self.linger(&mut outcomes, &mut batch).await,
                 () = self.0.stop_completer.cancelled() => {
                     outcomes.close();
                     while outcomes.recv_many(&mut batch, BATCH).await > 0 {
@@ -39,6 +57,23 @@ impl Engine {
                 }
             }
             self.write(&mut batch).await;
+        }
+    }
+
+    /// Gathers more outcomes for a moment, where more are to be expected and nobody waits for these.
+    async fn linger(&self, outcomes: &mut mpsc::Receiver<Outcome>, batch: &mut Vec<Outcome>) {
+        let deadline = tokio::time::sleep(LINGER);
+        tokio::pin!(deadline);
+        let mut looked_at = 0;
+        while batch.len() < ENOUGH && self.0.lanes.held() > 0 && !self.0.stop_completer.is_cancelled() {
+            if batch[looked_at..].iter().any(|outcome| self.0.waiters.is_watched(outcome.event_id())) {
+                return;
+            }
+            looked_at = batch.len();
+            tokio::select! {
+                _ = outcomes.recv_many(batch, BATCH - looked_at) => {}
+                () = &mut deadline => return,
+            }
         }
     }
 

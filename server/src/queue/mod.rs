@@ -42,9 +42,6 @@ pub use waiters::Watch;
 /// so for ever.
 pub const LOST_ATTEMPTS: u16 = 5;
 
-/// Statements that accept at the same time. One batch gathers while the other one commits.
-const FLUSHERS: usize = 2;
-
 /// How the engine works; see the settings of the same names.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -53,6 +50,8 @@ pub struct EngineSettings {
     pub backoff: Backoff,
     pub backlog_limit: u64,
     pub sync_wait: Duration,
+    /// How long history is kept.
+    pub retention: Duration,
 }
 
 /// Why an event was not accepted.
@@ -122,7 +121,7 @@ impl Engine {
     /// Starts a node's tasks.
     pub async fn start(store: Store, client: Client, settings: EngineSettings) -> Result<Self, sqlx::Error> {
         let node = Uuid::now_v7();
-        store.beat(node).await?;
+        store.beat(node, nodes::UNSEEN.as_secs_f64()).await?;
         let instance = store.instance().await?;
         // Small channels: whoever does not fit waits, and memory stays bounded.
         let (accepts, accept_jobs) = mpsc::channel(accept::MAX_ROWS);
@@ -132,7 +131,7 @@ impl Engine {
             instance,
             store,
             client,
-            lanes: lanes::Lanes::new(settings.concurrency as usize, settings.max_in_flight),
+            lanes: lanes::Lanes::new(settings.max_in_flight),
             settings,
             accepts,
             outcomes,
@@ -146,11 +145,8 @@ impl Engine {
             stop: CancellationToken::new(),
             stop_completer: CancellationToken::new(),
         }));
-        let jobs = Arc::new(tokio::sync::Mutex::new(accept::Jobs::new(accept_jobs)));
         let background = &engine.0.background;
-        for _ in 0..FLUSHERS {
-            background.spawn(engine.clone().flush_accepts(jobs.clone()));
-        }
+        background.spawn(engine.clone().flush_accepts(accept_jobs));
         background.spawn(engine.clone().poll());
         background.spawn(engine.clone().complete(ended));
         background.spawn(engine.clone().keep_alive());

@@ -8,8 +8,8 @@ use super::Engine;
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_secs(2);
 /// A node that was not seen for so long is dead. With a beat and a poll on top, its deliveries resume within 10 s.
-const UNSEEN: Duration = Duration::from_secs(7);
-/// Between two looks at partitions and orphans.
+pub(super) const UNSEEN: Duration = Duration::from_secs(7);
+/// Between two looks at partitions, old history and orphans.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 /// The shortest time between two counts of the backlog.
 const COUNT: Duration = Duration::from_secs(1);
@@ -18,35 +18,42 @@ impl Engine {
     pub(super) async fn keep_alive(self) {
         let mut last_beat: Option<Instant> = None;
         while self.pause(BEAT).await {
-            if let Err(error) = self.0.store.beat(self.0.node).await {
-                tracing::warn!(%error, "cannot say that this node lives");
-                last_beat = None;
-                continue;
-            }
+            let dead = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
+                Ok(dead) => dead,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot say that this node lives");
+                    last_beat = None;
+                    continue;
+                }
+            };
             // After an outage of the database everybody looks dead; whoever has just come back waits for the others' beats.
             let steady = last_beat.replace(Instant::now()).is_some_and(|at| at.elapsed() < UNSEEN / 2);
-            if !steady {
+            if !steady || dead.is_empty() {
                 continue;
             }
-            match self.0.store.bury_dead_nodes(UNSEEN.as_secs_f64()).await {
-                Ok(0) => {}
+            match self.0.store.bury(&dead, UNSEEN.as_secs_f64()).await {
                 Ok(released) => {
-                    tracing::info!(released, "a node died; its deliveries are released");
+                    tracing::info!(?dead, released, "a node died; its deliveries are released");
                     self.look_now();
                 }
-                Err(error) => tracing::warn!(%error, "cannot look for dead nodes"),
+                Err(error) => tracing::warn!(%error, "cannot release the deliveries of dead nodes"),
             }
         }
     }
 
     pub(super) async fn maintain(self) {
-        let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
+        let mut next_housekeeping = Instant::now();
         let mut next_count = Instant::now();
         while self.pause(COUNT).await {
             if Instant::now() >= next_housekeeping {
                 next_housekeeping = Instant::now() + HOUSEKEEPING;
                 if let Err(error) = self.0.store.create_partitions().await {
                     tracing::error!(%error, "cannot make the partitions of the coming days");
+                }
+                match self.0.store.drop_expired(self.0.settings.retention).await {
+                    Ok(0) => {}
+                    Ok(partitions) => tracing::info!(partitions, "dropped history that is older than --retention"),
+                    Err(error) => tracing::warn!(%error, "cannot drop old history; trying again later"),
                 }
                 if let Err(error) = self.0.store.cancel_orphans().await {
                     tracing::error!(%error, "cannot cancel the deliveries of deleted triggers");
@@ -56,8 +63,8 @@ impl Engine {
             if stale && Instant::now() >= next_count {
                 let clock = Instant::now();
                 self.count_backlog().await;
-                // Counting a long backlog takes a while: spend at most a twentieth of the time on it.
-                next_count = Instant::now() + clock.elapsed() * 20;
+                // Counting a long backlog takes a while: spend at most a fiftieth of the time on it.
+                next_count = Instant::now() + clock.elapsed() * 50;
             }
         }
     }

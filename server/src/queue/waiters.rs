@@ -19,6 +19,11 @@ impl Waiters {
         Watch { event_id, changed: changed.clone(), watched: self.0.clone() }
     }
 
+    pub fn is_watched(&self, event_id: Uuid) -> bool {
+        let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !watched.is_empty() && watched.contains_key(&event_id)
+    }
+
     pub fn wake(&self, events: &[Uuid]) {
         let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.is_empty() {

@@ -24,15 +24,16 @@ const DATABASE: &str = "mission_control";
 const SUPERUSER: &str = "mission_control";
 
 /// Settings of the server and why. Everything else is PostgreSQL's default: fsync and full_page_writes are on.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("listen_addresses", ""),            // the Unix socket only
     ("unix_socket_permissions", "0700"), // for the user it runs as, and root
-    ("max_connections", "100"),          // a node needs 14 by default
+    ("max_connections", "100"),          // a node needs 16 by default
     ("shared_buffers", "128MB"),         // holds the hot table many times over; small machines stay usable
     ("max_wal_size", "2GB"),             // fewer checkpoints under load
     ("checkpoint_timeout", "15min"),     // the same
     ("wal_compression", "on"),           // full-page images shrink to a third
     ("random_page_cost", "1.1"),         // SSDs
+    ("jit", "off"),                      // short statements: compiling one takes longer than running it
     ("log_checkpoints", "off"),          // the log is for what needs a person
 ];
 
@@ -86,7 +87,12 @@ pub struct Embedded {
 impl Embedded {
     /// Starts the PostgreSQL of a data folder, and creates both where they do not exist yet.
     pub async fn start(data_dir: &Path) -> Result<Self, EmbeddedError> {
-        let server = Server::prepare(data_dir)?;
+        Self::start_with(data_dir, &[]).await
+    }
+
+    /// The same with further settings of PostgreSQL, name and value.
+    pub async fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self, EmbeddedError> {
+        let server = Server::prepare(data_dir, settings)?;
         let lock = lock(&server.data_dir)?;
         server.stop_orphan().await?;
         server.init().await?;
@@ -124,10 +130,12 @@ struct Server {
     log: PathBuf,
     /// User and group to run PostgreSQL as; `None`: as this process.
     account: Option<User>,
+    /// Name and value.
+    settings: Vec<(String, String)>,
 }
 
 impl Server {
-    fn prepare(data_dir: &Path) -> Result<Self, EmbeddedError> {
+    fn prepare(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self, EmbeddedError> {
         let binaries = find_binaries().ok_or(EmbeddedError::NoBinaries)?;
         let account = if geteuid().is_root() { Some(unprivileged_user().ok_or(EmbeddedError::NoUser)?) } else { None };
         fs::create_dir_all(data_dir).map_err(|source| doing("creating the data folder", data_dir, source))?;
@@ -144,6 +152,7 @@ impl Server {
             log: data_dir.join("postgres.log"),
             data_dir,
             account,
+            settings: SETTINGS.iter().chain(settings).map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         };
         server.own_folder(&server.sockets)?;
         Ok(server)
@@ -274,7 +283,7 @@ impl Server {
         let also_log = log.try_clone().map_err(|source| doing("opening", &self.log, source))?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(&self.cluster).arg("-k").arg(&self.sockets).stdout(log).stderr(also_log);
-        for (name, value) in SETTINGS {
+        for (name, value) in &self.settings {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         command.spawn().map_err(|source| doing("running", &self.binaries.join("postgres"), source))

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::Store;
 
 /// Partitions made ahead, in days, today included.
@@ -10,6 +12,14 @@ impl Store {
             .execute(&self.pool)
             .await
             .map(drop)
+    }
+
+    /// Drops the history of events older than `retention`, a day's partitions at a time. A day of which a delivery is still
+    /// pending stays whole, and so do the days after it. Gives how many partitions were dropped.
+    pub async fn drop_expired(&self, retention: Duration) -> Result<i32, sqlx::Error> {
+        sqlx::query_scalar!(r#"select drop_expired(make_interval(secs => $1)) as "dropped!""#, retention.as_secs_f64())
+            .fetch_one(&self.pool)
+            .await
     }
 
     /// Cancels what still waits for deleted triggers: rows that were accepted while the trigger was being deleted.

@@ -13,6 +13,7 @@ mod triggers;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 pub use events::{OutcomeRow, StoredAttempt};
 pub use projects::ProjectRow;
 pub use queue::{
-    AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Refusal, Retried,
+    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Refusal, Retried,
 };
 pub use triggers::{TargetRow, TriggerRow};
 
@@ -29,10 +30,23 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// How long a caller waits for a connection before it hears that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Connections that accept events. One batch gathers while another one commits.
+pub const ACCEPTING_CONNECTIONS: usize = 2;
+/// Connections of the engine's other work: claiming, completing, heartbeat, housekeeping.
+const ENGINE_CONNECTIONS: u32 = 4;
+
+/// A connection that was idle for longer is tried before it is used, since its server may be gone: one that accepts for
+/// whoever waits, and one of the engine's, which tries again by itself.
+const TRUSTED_ACCEPTING: Duration = Duration::from_secs(1);
+const TRUSTED_ENGINE: Duration = Duration::from_secs(10);
+
 /// The one way to the database.
 #[derive(Clone)]
 pub struct Store {
+    /// For requests.
     pool: PgPool,
+    /// For accepting: a commit is on disk when it returns.
+    durable: PgPool,
     /// Commits without waiting for the disk, for what a crash may forget: it costs a redelivery, never an event.
     /// Source: PostgreSQL manual, "Asynchronous Commit".
     relaxed: PgPool,
@@ -41,12 +55,16 @@ pub struct Store {
 impl Store {
     /// Connects, migrates and makes the partitions of the coming days. Safe when several nodes start at once.
     pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
-        let options = options.application_name("mission-control");
-        let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
-        let durable = options.clone().options([("synchronous_commit", "on")]);
-        let relaxed = options.options([("synchronous_commit", "off")]);
-        let store =
-            Self { pool: pool(connections).connect_with(durable).await?, relaxed: pool(4).connect_lazy_with(relaxed) };
+        let options = options.application_name("mission-control").options([("synchronous_commit", "on")]);
+        // The engine's statements are few and always run the same way: one plan each, made once. Left to itself PostgreSQL
+        // plans them anew for every batch, which takes longer than running them.
+        let engine = options.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+        let relaxed = engine.clone().options([("synchronous_commit", "off")]);
+        let store = Self {
+            pool: pool(connections, Duration::ZERO).connect_with(options).await?,
+            durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING).connect_lazy_with(engine),
+            relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(relaxed),
+        };
         // The migrator holds an advisory lock while it works, so that of several nodes one migrates and the others wait.
         MIGRATIONS.run(&store.pool).await?;
         store.create_partitions().await?;
@@ -65,8 +83,24 @@ impl Store {
 
     pub async fn close(&self) {
         self.pool.close().await;
+        self.durable.close().await;
         self.relaxed.close().await;
     }
+}
+
+fn pool(connections: u32, trusted_idle: Duration) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, usage| {
+            Box::pin(async move {
+                if usage.idle_for > trusted_idle {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Parses a connection URL, with a reason a person can use.

@@ -4,12 +4,16 @@
 //! must still hold its lease: `run` and `fence` have to match.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{Store, retried};
+
+/// The statement that leases due deliveries, for those who want to see its plan.
+pub const CLAIM: &str = include_str!("claim.sql");
 
 /// Seconds that a lease outlasts its trigger's timeout: time to wait for a slot and to write the outcome down.
 pub const LEASE_SLACK: f64 = 15.0;
@@ -18,9 +22,10 @@ pub const LEASE_SLACK: f64 = 15.0;
 #[derive(Clone, Debug)]
 pub struct AcceptEvent {
     pub id: Uuid,
-    pub project: String,
-    pub event_type: String,
-    pub data: String,
+    pub project: Arc<str>,
+    pub event_type: Arc<str>,
+    /// JSON text.
+    pub data: Arc<str>,
     pub at: Option<DateTime<Utc>>,
     /// Seconds.
     pub delay: f64,
@@ -38,6 +43,8 @@ pub enum Accepted {
         event_id: Uuid,
         project_id: i32,
         due_at: DateTime<Utc>,
+        /// Seconds from the acceptance until then, by the database's clock.
+        due_in: f64,
         triggers: i32,
         /// The idempotency key was known: this is the event of back then.
         replayed: bool,
@@ -126,7 +133,7 @@ impl Store {
     /// order.
     pub async fn accept(&self, events: &[AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
         retried(|| async {
-            let mut connection = self.pool.acquire().await?;
+            let mut connection = self.durable.acquire().await?;
             if events.iter().all(|event| event.key.is_none()) {
                 // One statement is one transaction.
                 return insert_events(&mut connection, &events.iter().collect::<Vec<_>>(), held).await;
@@ -168,55 +175,9 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         retried(|| {
-            sqlx::query_as!(
+            sqlx::query_file_as!(
                 Claimed,
-                // `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog.
-                // The rows are picked in a materialized CTE, so that the plan cannot run the locking scan twice, and the
-                // events are looked up one by one, so that it cannot scan their partitions.
-                r#"with recursive waiting (trigger_id) as (
-                       (select trigger_id from queue order by trigger_id limit 1)
-                       union all
-                       select (select q.trigger_id from queue q where q.trigger_id > w.trigger_id order by q.trigger_id limit 1)
-                         from waiting w where w.trigger_id is not null
-                   ),
-                   slots as materialized (
-                       select t.id as trigger_id, t.version, t.timeout_ms, least(coalesce(b.free, t.concurrency, $4), $5) as free
-                         from waiting w
-                         join triggers t on t.id = w.trigger_id and t.enabled and t.deleted_at is null
-                         left join unnest($2::int[], $3::int[]) as b (trigger_id, free) on b.trigger_id = t.id
-                        order by random()
-                   ),
-                   picked as materialized (
-                       select q.*, s.version, s.timeout_ms
-                         from slots s
-                        cross join lateral (
-                              select event_id, trigger_id, project_id
-                                from queue
-                               where trigger_id = s.trigger_id and due_at <= now()
-                               order by due_at
-                               limit s.free
-                                 for update skip locked
-                             ) q
-                        where s.free > 0
-                        limit $5
-                   ),
-                   claimed as (
-                       update queue q
-                          set attempt = q.attempt + 1,
-                              fence   = q.fence + 1,
-                              owner   = $1,
-                              due_at  = now() + make_interval(secs => p.timeout_ms / 1000.0 + $6::float8)
-                         from picked p
-                        where q.event_id = p.event_id and q.trigger_id = p.trigger_id and q.project_id = p.project_id
-                       returning q.event_id, q.trigger_id, q.project_id, q.attempt, q.fence, q.run, p.version
-                   )
-                   select c.event_id as "event_id!", c.trigger_id as "trigger_id!", c.project_id as "project_id!",
-                          c.attempt as "attempt!", c.fence as "fence!", c.run as "run!", c.version as "trigger_version!",
-                          e.type as "event_type?", e.data as "data?", e.due_at as "event_due_at?"
-                     from claimed c
-                     left join lateral (
-                          select type, data, due_at from events where project_id = c.project_id and id = c.event_id limit 1
-                         ) e on true"#,
+                "src/store/claim.sql",
                 node,
                 slots.0,
                 slots.1,
@@ -232,10 +193,9 @@ impl Store {
     /// Moves ended deliveries into the history. Those whose lease was lost are passed over. Gives the events that moved.
     pub async fn finish(&self, node: Uuid, ended: &[Finished]) -> Result<Vec<Uuid>, sqlx::Error> {
         let leases = Leases::of(ended.iter().map(|one| one.lease));
-        let status: Vec<_> =
-            ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }.to_owned()).collect();
+        let status: Vec<_> = ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }).collect();
         let attempts: Vec<_> = ended.iter().map(|one| one.attempt).collect();
-        let errors: Vec<_> = ended.iter().map(|one| one.error.clone()).collect();
+        let errors: Vec<_> = ended.iter().map(|one| one.error.as_deref()).collect();
         let records = Records::of(ended.iter().map(|one| one.record.as_ref()));
         retried(|| {
             sqlx::query_scalar!(
@@ -261,15 +221,15 @@ impl Store {
                 &leases.triggers,
                 &leases.runs,
                 &leases.fences,
-                &status,
+                &status as &[&str],
                 &attempts,
                 &records.started_at as &[Option<DateTime<Utc>>],
                 &records.duration_us as &[Option<i32>],
                 &records.response_status as &[Option<i16>],
                 &records.response_cut,
-                &records.response_headers as &[Option<String>],
-                &records.response_body as &[Option<Vec<u8>>],
-                &errors as &[Option<String>],
+                &records.response_headers as &[Option<&str>],
+                &records.response_body as &[Option<&[u8]>],
+                &errors as &[Option<&str>],
                 node
             )
             .fetch_all(&self.relaxed)
@@ -283,7 +243,7 @@ impl Store {
         let leases = Leases::of(failed.iter().map(|one| one.lease));
         let attempts: Vec<_> = failed.iter().map(|one| one.attempt).collect();
         let waits: Vec<_> = failed.iter().map(|one| one.wait).collect();
-        let errors: Vec<_> = failed.iter().map(|one| one.record.error.clone().unwrap_or_default()).collect();
+        let errors: Vec<&str> = failed.iter().map(|one| one.record.error.as_deref().unwrap_or_default()).collect();
         let records = Records::of(failed.iter().map(|one| Some(&one.record)));
         retried(|| {
             sqlx::query!(
@@ -315,9 +275,9 @@ impl Store {
                 &records.duration_us as &[Option<i32>],
                 &records.response_status as &[Option<i16>],
                 &records.response_cut,
-                &records.response_headers as &[Option<String>],
-                &records.response_body as &[Option<Vec<u8>>],
-                &errors,
+                &records.response_headers as &[Option<&str>],
+                &records.response_body as &[Option<&[u8]>],
+                &errors as &[&str],
                 node
             )
             .execute(&self.relaxed)
@@ -365,59 +325,18 @@ async fn insert_events(
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    let projects: Vec<_> = events.iter().map(|event| event.project.clone()).collect();
-    let types: Vec<_> = events.iter().map(|event| event.event_type.clone()).collect();
-    let data: Vec<_> = events.iter().map(|event| event.data.clone()).collect();
+    let projects: Vec<&str> = events.iter().map(|event| &*event.project).collect();
+    let types: Vec<&str> = events.iter().map(|event| &*event.event_type).collect();
+    let data: Vec<&str> = events.iter().map(|event| &*event.data).collect();
     let at: Vec<_> = events.iter().map(|event| event.at).collect();
     let delays: Vec<_> = events.iter().map(|event| event.delay).collect();
     let synchronous: Vec<_> = events.iter().map(|event| event.synchronous).collect();
-    let rows = sqlx::query!(
-        r#"with input as (
-               select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::float8[], $7::bool[])
-                   as i (id, project, type, data, at, delay, synchronous)
-           ),
-           due as materialized (
-               select i.id, i.type, i.data, i.synchronous, p.id as project_id,
-                      -- Milliseconds, as the CloudEvent's time is written; the past means now.
-                      date_trunc('milliseconds', greatest(coalesce(i.at, now()) + make_interval(secs => i.delay), now())) as due_at
-                 from input i
-                 join projects p on p.name = i.project
-           ),
-           fan as materialized (
-               select d.id, t.id as trigger_id, t.version, t.timeout_ms,
-                      $8 and t.enabled and d.due_at <= now() and t.id <> all ($9) as leased
-                 from due d
-                 join triggers t on t.project_id = d.project_id and t.type = d.type and t.deleted_at is null
-           ),
-           counted as materialized (
-               select d.*, coalesce(f.triggers, 0)::int as triggers,
-                      case when d.synchronous and f.triggers is null then 1
-                           when d.synchronous and d.due_at > now() + make_interval(secs => $10) then 2
-                           else 0
-                      end as refusal
-                 from due d
-                 left join (select id, count(*) as triggers from fan group by id) f on f.id = d.id
-           ),
-           new_events as (
-               insert into events (id, project_id, type, data, due_at, triggers)
-               select id, project_id, type, data, due_at, triggers from counted where refusal = 0
-           ),
-           new_queue as (
-               insert into queue (event_id, trigger_id, project_id, due_at, attempt, fence, owner)
-               select f.id, f.trigger_id, c.project_id,
-                      case when f.leased then now() + make_interval(secs => f.timeout_ms / 1000.0 + $11::float8) else c.due_at end,
-                      f.leased::int, f.leased::int, case when f.leased then $12::uuid end
-                 from fan f
-                 join counted c on c.id = f.id and c.refusal = 0
-           )
-           select c.id as "id!", c.project_id as "project_id!", c.due_at as "due_at!", c.triggers as "triggers!", c.refusal as "refusal!",
-                  f.trigger_id as "trigger_id?", f.version as "version?"
-             from counted c
-             left join fan f on f.id = c.id and f.leased and c.refusal = 0"#,
+    let rows = sqlx::query_file!(
+        "src/store/accept.sql",
         &ids,
-        &projects,
-        &types,
-        &data,
+        &projects as &[&str],
+        &types as &[&str],
+        &data as &[&str],
         &at as &[Option<DateTime<Utc>>],
         &delays,
         &synchronous,
@@ -439,6 +358,7 @@ async fn insert_events(
                 event_id: row.id,
                 project_id: row.project_id,
                 due_at: row.due_at,
+                due_in: row.due_in,
                 triggers: row.triggers,
                 replayed: false,
                 leases: Vec::new(),
@@ -461,7 +381,7 @@ async fn accept_keyed(
 ) -> Result<Vec<Accepted>, sqlx::Error> {
     // In one order everywhere, so that two batches with the same keys wait for each other instead of deadlocking.
     let mut keyed: Vec<_> =
-        events.iter().filter_map(|event| Some((event.project.clone(), event.key.clone()?, event.id))).collect();
+        events.iter().filter_map(|event| Some((event.project.to_string(), event.key.clone()?, event.id))).collect();
     keyed.sort();
     let projects: Vec<_> = keyed.iter().map(|one| one.0.clone()).collect();
     let keys: Vec<_> = keyed.iter().map(|one| one.1.clone()).collect();
@@ -525,30 +445,29 @@ async fn accept_keyed(
     .fetch_all(&mut *connection)
     .await?;
     for row in rows {
-        let (event_id, project_id, due_at, triggers) = (row.event_id, row.project_id, row.due_at, row.triggers);
-        outcomes.insert(
-            event_id,
-            Accepted::Queued { event_id, project_id, due_at, triggers, replayed: true, leases: Vec::new() },
-        );
+        let replayed = Accepted::Queued {
+            event_id: row.event_id,
+            project_id: row.project_id,
+            due_at: row.due_at,
+            due_in: 0.0,
+            triggers: row.triggers,
+            replayed: true,
+            leases: Vec::new(),
+        };
+        outcomes.insert(row.event_id, replayed);
     }
-    Ok(events
-        .iter()
-        .map(|event| match outcomes.get(&owner(event)) {
+    let outcome = |event: &AcceptEvent| {
+        let mut outcome = outcomes.get(&owner(event)).cloned().unwrap_or(Accepted::UnknownProject);
+        if let Accepted::Queued { event_id, replayed, leases, .. } = &mut outcome
+            && *event_id != event.id
+        {
             // A second event of this batch under the key of the first: the same event, but only the first dispatches it.
-            Some(Accepted::Queued { event_id, project_id, due_at, triggers, .. }) if *event_id != event.id => {
-                Accepted::Queued {
-                    event_id: *event_id,
-                    project_id: *project_id,
-                    due_at: *due_at,
-                    triggers: *triggers,
-                    replayed: true,
-                    leases: Vec::new(),
-                }
-            }
-            Some(outcome) => outcome.clone(),
-            None => Accepted::UnknownProject,
-        })
-        .collect())
+            *replayed = true;
+            leases.clear();
+        }
+        outcome
+    };
+    Ok(events.iter().map(outcome).collect())
 }
 
 /// The columns of leases.
@@ -574,25 +493,25 @@ impl Leases {
 
 /// The columns of attempts, error apart.
 #[derive(Default)]
-struct Records {
+struct Records<'a> {
     started_at: Vec<Option<DateTime<Utc>>>,
     duration_us: Vec<Option<i32>>,
     response_status: Vec<Option<i16>>,
     response_cut: Vec<bool>,
-    response_headers: Vec<Option<String>>,
-    response_body: Vec<Option<Vec<u8>>>,
+    response_headers: Vec<Option<&'a str>>,
+    response_body: Vec<Option<&'a [u8]>>,
 }
 
-impl Records {
-    fn of<'a>(records: impl Iterator<Item = Option<&'a AttemptRecord>>) -> Self {
+impl<'a> Records<'a> {
+    fn of(records: impl Iterator<Item = Option<&'a AttemptRecord>>) -> Self {
         let mut columns = Self::default();
         for record in records {
             columns.started_at.push(record.map(|record| record.started_at));
             columns.duration_us.push(record.map(|record| record.duration_us));
             columns.response_status.push(record.and_then(|record| record.response_status));
             columns.response_cut.push(record.is_some_and(|record| record.response_cut));
-            columns.response_headers.push(record.and_then(|record| record.response_headers.clone()));
-            columns.response_body.push(record.and_then(|record| record.response_body.clone()));
+            columns.response_headers.push(record.and_then(|record| record.response_headers.as_deref()));
+            columns.response_body.push(record.and_then(|record| record.response_body.as_deref()));
         }
         columns
     }

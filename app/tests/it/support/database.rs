@@ -10,12 +10,14 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-/// The PostgreSQL of this test run. Its runtime lives as long as the process does.
+/// The PostgreSQL of this test run; without autovacuum, so that nothing but the tests and what they test works in it.
+/// Its runtime lives as long as the process does.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     std::thread::spawn(|| {
         let runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().expect("a runtime")));
         let folder = std::env::temp_dir().join(format!("mission-control-it-{}", std::process::id()));
-        let embedded = runtime.block_on(Embedded::start(&folder)).expect("PostgreSQL starts");
+        let embedded =
+            runtime.block_on(Embedded::start_with(&folder, &[("autovacuum", "off")])).expect("PostgreSQL starts");
         let options = embedded.options();
         std::mem::forget(embedded);
         stop_with_this_process(&folder);

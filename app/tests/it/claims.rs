@@ -1,0 +1,189 @@
+//! The engine's statements, called as nodes call them: claims, fences, partitions, retention.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone, Utc};
+use server::store::AttemptRecord;
+use server::store::{AcceptEvent, Accepted, Claimed, Finished, Held, LeaseKey, Retried, Store, parse_database_url};
+use uuid::Uuid;
+
+use crate::support::Database;
+
+async fn open(database: &Database) -> Store {
+    let store = Store::open(parse_database_url(&database.url()).expect("a URL"), 2).await.expect("a database");
+    database.execute("insert into projects (name, title) values ('p', 'P') on conflict do nothing").await;
+    database
+        .execute(
+            "insert into triggers (project_id, name, type, url, retries, timeout_ms)
+             select id, 'one', 't', 'http://127.0.0.1:1/', 3, 5000 from projects on conflict do nothing",
+        )
+        .await;
+    store
+}
+
+fn event(id: Uuid, at: Option<DateTime<Utc>>) -> AcceptEvent {
+    let data = "null".into();
+    let (project, event_type) = ("p".into(), "t".into());
+    AcceptEvent { id, project, event_type, data, at, delay: 0.0, synchronous: false, key: None }
+}
+
+/// Accepts without leasing.
+async fn accept(store: &Store, events: &[AcceptEvent]) -> Vec<Accepted> {
+    let held = Held { node: Uuid::nil(), lease: false, saturated: &[], sync_wait: 10.0 };
+    store.accept(events, &held).await.expect("they are accepted")
+}
+
+async fn claim(store: &Store, node: Uuid, limit: i32) -> Vec<Claimed> {
+    store.claim(node, (&[], &[]), 1_000, limit).await.expect("a claim")
+}
+
+fn lease(claimed: &Claimed) -> LeaseKey {
+    let Claimed { event_id, trigger_id, run, fence, .. } = *claimed;
+    LeaseKey { event_id, trigger_id, run, fence }
+}
+
+fn record() -> AttemptRecord {
+    AttemptRecord {
+        started_at: Utc::now(),
+        duration_us: 1,
+        response_status: Some(500),
+        response_cut: false,
+        response_headers: None,
+        response_body: None,
+        error: Some("failed".into()),
+    }
+}
+
+/// An identifier as it was made at the given time; `number` tells several apart.
+fn id_at(at: DateTime<Utc>, number: u128) -> Uuid {
+    Uuid::from_u128((at.timestamp_millis() as u128) << 80 | 0x7000_8000_0000_0000_0000 | number)
+}
+
+#[tokio::test]
+async fn two_claimers_never_hold_the_same_row() {
+    let database = Database::fresh().await;
+    let (one, two) = (open(&database).await, open(&database).await);
+    let events: Vec<_> = (0..500).map(|_| event(Uuid::now_v7(), None)).collect();
+    accept(&one, &events).await;
+    let all = async |store: &Store| {
+        let (node, mut held) = (Uuid::now_v7(), Vec::new());
+        loop {
+            let claimed = claim(store, node, 7).await;
+            if claimed.is_empty() {
+                return held;
+            }
+            held.extend(claimed.iter().map(|row| row.event_id));
+        }
+    };
+    let (of_one, of_two) = tokio::join!(all(&one), all(&two));
+    let distinct: HashSet<_> = of_one.iter().chain(&of_two).collect();
+    assert_eq!((of_one.len() + of_two.len(), distinct.len()), (500, 500));
+    assert!(!of_one.is_empty() && !of_two.is_empty(), "{} and {}", of_one.len(), of_two.len());
+    // What is leased is due again only when the lease ends, after the timeout and the slack.
+    assert!(claim(&one, Uuid::now_v7(), 1_000).await.is_empty());
+    assert_eq!(database.count("select count(*) from queue where due_at < now() + interval '19 s'").await, 0);
+}
+
+#[tokio::test]
+async fn a_stale_fence_changes_nothing() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    accept(&store, &[event(Uuid::now_v7(), None)]).await;
+    let (slow, quick) = (Uuid::now_v7(), Uuid::now_v7());
+    let stale = claim(&store, slow, 10).await.remove(0);
+    database.execute("update queue set due_at = now()").await;
+    let fresh = claim(&store, quick, 10).await.remove(0);
+    assert_eq!((stale.fence, fresh.fence, fresh.attempt), (1, 2, 2));
+
+    let unchanged = "select count(*) from queue where fence = 2 and attempt = 2 and due_at > now() + interval '10 s'";
+    let ended = |lease| Finished { lease, delivered: true, attempt: 1, record: Some(record()), error: None };
+    assert!(store.finish(slow, &[ended(lease(&stale))]).await.expect("a statement").is_empty());
+    let again = Retried { lease: lease(&stale), attempt: 1, wait: 0.0, record: record() };
+    store.retry(slow, &[again]).await.expect("a statement");
+    store.release(&[lease(&stale)]).await.expect("a statement");
+    assert_eq!(database.count(unchanged).await, 1);
+    assert_eq!(database.count("select (select count(*) from deliveries) + (select count(*) from attempts)").await, 0);
+
+    // In one batch with a good one, too.
+    accept(&store, &[event(Uuid::now_v7(), None)]).await;
+    let other = claim(&store, quick, 10).await.remove(0);
+    let moved = store.finish(quick, &[ended(lease(&stale)), ended(lease(&other))]).await.expect("a statement");
+    assert_eq!(moved, [other.event_id]);
+    assert_eq!(store.finish(quick, &[ended(lease(&fresh))]).await.expect("a statement"), [fresh.event_id]);
+    assert_eq!(database.count("select count(*) from queue").await, 0);
+}
+
+#[tokio::test]
+async fn days_meet_at_midnight() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let today = Utc::now().date_naive();
+    let midnight = Utc.from_utc_datetime(&(today + chrono::Days::new(1)).and_hms_opt(0, 0, 0).expect("midnight"));
+    let (last, first) = (midnight - chrono::Duration::milliseconds(1), midnight);
+    // Made before and after midnight, and due on the other side of it.
+    let events = [event(id_at(last, 1), Some(first)), event(id_at(first, 2), Some(last))];
+    for accepted in accept(&store, &events).await {
+        assert!(matches!(accepted, Accepted::Queued { triggers: 1, .. }), "{accepted:?}");
+    }
+    let days: Vec<(String, DateTime<Utc>)> =
+        sqlx::query_as("select tableoid::regclass::text, due_at from events order by id")
+            .fetch_all(&database.pool)
+            .await
+            .expect("rows");
+    let partition = |at: DateTime<Utc>| format!("events_{}", at.format("%Y%m%d"));
+    assert_eq!(days, [(partition(last), first), (partition(first), last)]);
+    assert!(claim(&store, Uuid::now_v7(), 10).await.is_empty(), "neither is due yet");
+
+    database.execute("update queue set due_at = now()").await;
+    let node = Uuid::now_v7();
+    let claimed = claim(&store, node, 10).await;
+    assert_eq!(claimed.iter().filter(|row| row.data.as_deref() == Some("null")).count(), 2);
+    let ended: Vec<_> = claimed
+        .iter()
+        .map(|row| Finished { lease: lease(row), delivered: true, attempt: 1, record: Some(record()), error: None })
+        .collect();
+    assert_eq!(store.finish(node, &ended).await.expect("a statement").len(), 2);
+    let same_day = "select count(*) from events e join deliveries d on d.event_id = e.id
+                     where right(e.tableoid::regclass::text, 8) = right(d.tableoid::regclass::text, 8)";
+    assert_eq!(database.count(same_day).await, 2, "a delivery lies with its event");
+}
+
+#[tokio::test]
+async fn retention_drops_old_days_but_none_with_pending_work() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    database.execute("select create_partitions((now() at time zone 'UTC')::date - 40, 3)").await;
+    let days_ago = |days| Utc::now() - chrono::Duration::days(days);
+    let ids = [
+        id_at(days_ago(40), 1),
+        id_at(days_ago(39), 2),
+        id_at(days_ago(38), 3),
+        id_at(days_ago(60), 4),
+        Uuid::now_v7(),
+    ];
+    accept(&store, &ids.map(|id| event(id, None))).await;
+    database.execute("insert into idempotency_keys (project_id, event_id, created_at, key) values (1, gen_random_uuid(), now() - interval '31 days', 'old'), (1, gen_random_uuid(), now(), 'new')").await;
+    let month = Duration::from_secs(30 * 24 * 3600);
+    let partitions = "select count(*) from pg_class where relname ~ '^(events|deliveries|attempts)_[0-9]{8}$'";
+    let before = database.count(partitions).await;
+    assert_eq!(database.count("select count(*) from events_default").await, 1, "sixty days ago has no partition");
+
+    // The oldest pending delivery keeps everything from its day on.
+    assert_eq!(store.drop_expired(month).await.expect("a statement"), 0);
+    assert_eq!(database.count("select count(*) from events").await, 5);
+    let (oldest, second) = (ids[3], ids[0]);
+    for id in [oldest, second] {
+        sqlx::query("delete from queue where event_id = $1").bind(id).execute(&database.pool).await.expect("a row");
+    }
+    assert_eq!(store.drop_expired(month).await.expect("a statement"), 3, "one day of three tables");
+    assert_eq!(database.count("select count(*) from events").await, 3);
+    assert_eq!(database.count("select count(*) from queue q join events e on e.id = q.event_id").await, 3);
+
+    database.execute("delete from queue").await;
+    assert_eq!(store.drop_expired(month).await.expect("a statement"), 6);
+    assert_eq!(database.count(partitions).await, before - 9);
+    assert_eq!(database.count("select count(*) from events").await, 1, "today's stays");
+    assert_eq!(database.count("select count(*) from idempotency_keys where key = 'new'").await, 1);
+    assert_eq!(database.count("select count(*) from idempotency_keys").await, 1);
+}

@@ -1,0 +1,145 @@
+//! What this machine could do at best: the HTTP path alone, and the SQL of a delivery's whole life alone. Both in series on
+//! the same cores bound every engine on PostgreSQL: 1 / (1 / HTTP + 1 / SQL).
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use server::delivery::cloud_event::Event;
+use server::delivery::{Client, NetworkGuard};
+use server::eventing::request::QueueRequest;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use url::Url;
+use uuid::Uuid;
+
+use crate::cluster::Database;
+
+/// The process that forwards every event at once to a webhook, without a database: the same framework, the same parser,
+/// the same HTTP client, and its answer after the webhook's.
+pub async fn forward(target: Url) -> Result<()> {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::new(Arc::new(NetworkGuard::new(&[], true)))?;
+    let app = Router::new().route("/{*path}", post(forward_one)).with_state(Arc::new((client, target)));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("http://{}", listener.local_addr()?);
+    let listener = axum::serve::ListenerExt::tap_io(listener, |connection| drop(connection.set_nodelay(true)));
+    Ok(axum::serve(listener, app).await?)
+}
+
+async fn forward_one(State(shared): State<Arc<(Client, Url)>>, body: Bytes) -> Response {
+    let (client, target) = &*shared;
+    let Ok(QueueRequest::One(event)) = QueueRequest::parse(&body, None) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let id = Uuid::now_v7();
+    let (event_type, now) = (event.event_type.as_str().into(), std::time::SystemTime::now().into());
+    let event = Event { id, project_id: 1, event_type, data: event.data.into(), due_at: now };
+    let exchange =
+        client.post(target, Default::default(), event.body(Uuid::nil()).into(), Duration::from_secs(5)).await;
+    match exchange.error {
+        None => (StatusCode::ACCEPTED, format!("{{\"eventId\":\"{id}\"}}")).into_response(),
+        Some(error) => (StatusCode::BAD_GATEWAY, error).into_response(),
+    }
+}
+
+/// A running forwarder, killed when it goes out of scope.
+pub struct Forwarder {
+    _child: Child,
+    pub address: std::net::SocketAddr,
+}
+
+impl Forwarder {
+    pub async fn start(target: &str) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child =
+            command.args(["forward", "--target", target]).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
+        let line = lines.next_line().await?.context("the forwarder ended")?;
+        let address = line.trim_start_matches("http://").parse()?;
+        Ok(Self { _child: child, address })
+    }
+}
+
+/// Rows in one statement of the SQL ceilings.
+const BATCH: usize = 50;
+
+/// Identifiers as the engine makes them, UUIDv7, for as many rows as a batch has.
+const IDS: &str =
+    "(select (substr(uuid_at(now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id
+   from generate_series(1, 50))";
+
+fn accept_statement() -> String {
+    format!(
+        "with new_events as (
+           insert into events (id, project_id, type, data, due_at, triggers)
+           select id, 1, 'bench', repeat('x', 200), now(), 1 from {IDS} ids
+           returning id
+         )
+         insert into queue (event_id, trigger_id, project_id, due_at) select id, :client_id, 1, now() from new_events;"
+    )
+}
+
+/// Deliveries a second through accept, claim and completion, by pgbench: the least SQL that does it on the real tables.
+pub async fn sql_cycle(database: &Database, time: Duration) -> Result<f64> {
+    let script = format!(
+        "{}
+         update queue set due_at = now() + interval '20 s', attempt = 1, fence = 1
+          where (event_id, trigger_id, project_id) in (
+                select event_id, trigger_id, project_id from queue
+                 where trigger_id = :client_id and due_at <= now() limit 50 for update skip locked);
+         with gone as (
+           delete from queue where trigger_id = :client_id and fence = 1 returning event_id
+         )
+         insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, duration_us, response_status)
+         select event_id, 1, :client_id, 0, 1, 'delivered', now(), 1000, 200 from gone;",
+        accept_statement()
+    );
+    pgbench(database, &script, time).await
+}
+
+/// Events a second through the accepting statement alone, by pgbench.
+pub async fn sql_accept(database: &Database, time: Duration) -> Result<f64> {
+    pgbench(database, &accept_statement(), time).await
+}
+
+async fn pgbench(database: &Database, script: &str, time: Duration) -> Result<f64> {
+    let program = find_pgbench().context("pgbench is not installed; on Debian it comes with the package postgresql")?;
+    let file = tempfile::NamedTempFile::new()?;
+    // One statement a line is what pgbench reads.
+    let lines: Vec<_> = script.split(';').map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    std::fs::write(file.path(), lines.join(";\n"))?;
+    let output = Command::new(program)
+        // Without waiting for the disk at all, which the engine may not do: this is what the cores can do.
+        .env("PGOPTIONS", "-c synchronous_commit=off")
+        .args(["--no-vacuum", "--protocol=prepared", "--client=4", "--jobs=1", "--username=mission_control"])
+        .arg(format!("--time={}", time.as_secs().max(1)))
+        .arg("--file")
+        .arg(file.path())
+        .arg("--host")
+        .arg(&database.sockets)
+        .arg(&database.name)
+        .output()
+        .await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let Some(rate) = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()) else {
+        bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    Ok(rate.parse::<f64>()? * BATCH as f64)
+}
+
+fn find_pgbench() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<_> = versions.map(|version| version.path().join("bin/pgbench")).collect();
+    found.extend(std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join("pgbench")));
+    found.into_iter().find(|path| Path::new(path).is_file())
+}

@@ -1,0 +1,116 @@
+//! Measures the queue engine: `cargo xtask bench` builds everything and runs this.
+
+mod ceilings;
+mod cluster;
+mod load;
+mod plot;
+mod receiver;
+mod report;
+mod scenarios;
+mod setup;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use url::Url;
+
+use report::Report;
+use setup::{Bench, Scale};
+
+/// The same as the server's: the HTTP ceiling must not be lower for want of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
+struct Cli {
+    /// The mission-control to measure
+    #[arg(long, default_value = "target/release/mission-control")]
+    server: PathBuf,
+    /// The main rows only, on a short history, in under two minutes
+    #[arg(long)]
+    quick: bool,
+    /// Only the tables whose names hold one of these words
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Folder to write benchmarks.md, benchmarks.json and the plots into
+    #[arg(long)]
+    write: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Forwards every event to a webhook, without a database: the HTTP ceiling
+    #[command(hide = true)]
+    Forward {
+        #[arg(long)]
+        target: Url,
+    },
+}
+
+const QUICK: Scale = Scale {
+    time: Duration::from_secs(3),
+    warm_up: Duration::from_millis(1_000),
+    finished: 200_000,
+    scheduled: 50_000,
+    whole: false,
+};
+
+const FULL: Scale = Scale {
+    time: Duration::from_secs(6),
+    warm_up: Duration::from_secs(2),
+    finished: 10_000_000,
+    scheduled: 1_000_000,
+    whole: true,
+};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    if let Some(Role::Forward { target }) = cli.role {
+        return ceilings::forward(target).await;
+    }
+    let clock = Instant::now();
+    let bench = Bench::new(cli.server.clone(), if cli.quick { QUICK } else { FULL }).await?;
+    let measured = measure(&bench, &cli.only).await;
+    bench.cluster.stop().await;
+    let report = measured?;
+    println!("{}", report.tables());
+    if let Some(folder) = &cli.write {
+        report.write(folder, if cli.quick { "cargo xtask bench --quick" } else { "cargo xtask bench --full" })?;
+        eprintln!("written: {}", folder.join("benchmarks.md").display());
+    }
+    let bars: Vec<_> = report.figures.iter().filter_map(|figure| figure.met).collect();
+    let missed = bars.iter().filter(|met| !**met).count();
+    eprintln!("{missed} of {} bars missed, in {:.0} s", bars.len(), clock.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs the scenarios whose names hold one of the words, or all of them.
+async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
+    let mut report = Report { machine: scenarios::machine(bench).await?, ..Report::default() };
+    macro_rules! measure {
+        ($($name:literal => $scenario:path),* $(,)?) => {
+            $(if only.is_empty() || only.iter().any(|word| $name.contains(word.as_str())) {
+                eprintln!("==> {}", $name);
+                $scenario(bench, &mut report).await?;
+            })*
+        };
+    }
+    measure! {
+        "main" => scenarios::main_figure,
+        "accept" => scenarios::accept_only,
+        "drain" => scenarios::drain,
+        "latency" => scenarios::latency,
+        "isolation" => scenarios::isolation,
+        "nodes" => scenarios::nodes,
+        "shapes" => scenarios::shapes,
+        "history" => scenarios::history,
+    }
+    Ok(report)
+}

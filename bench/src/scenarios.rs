@@ -1,0 +1,435 @@
+//! What is measured, one function a table.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::ceilings::{Forwarder, sql_accept, sql_cycle};
+use crate::load::Load;
+use crate::receiver::{Behaviour, Receiver};
+use crate::report::{Bar, Report, millis};
+use crate::setup::{Bench, Setup, seconds_since};
+
+const HTTP: &str = "HTTP alone";
+const SQL: &str = "SQL alone";
+const COMBINED: &str = "combined ceiling";
+const SQL_ACCEPT: &str = "SQL of accepting alone";
+
+const PER_SECOND: &str = "/s";
+
+/// The two ceilings, what they bound together, and the main figure with what a delivery costs: in turns, since machines
+/// drift, and the median of each.
+pub async fn main_figure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let (mut http, mut sql, mut accept, mut shares) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut measured = Vec::new();
+    let (mut idle, mut at_work) = (0.0, 0.0);
+    for _ in 0..ROUNDS {
+        http.push(http_alone(bench).await?);
+        let (cycle, accepting) = sql_alone(bench).await?;
+        sql.push(cycle);
+        accept.push(accepting);
+        let setup = bench.ready(1, 1).await?;
+        idle = setup.nodes[0].resident()? as f64 / 1e6;
+        let throughput = bench.throughput(&setup, &bench.load(&setup), 64, 1).await?;
+        ensure!(throughput.repeated == 0, "{} deliveries were made twice", throughput.repeated);
+        at_work = setup.nodes[0].resident()? as f64 / 1e6;
+        setup.stop().await?;
+        let round = http.len() - 1;
+        shares.push(100.0 * throughput.rate / in_series(http[round], sql[round]));
+        measured.push(throughput);
+    }
+    let (http, sql, accept) = (median(http), median(sql), median(accept));
+    measured.sort_by(|one, other| one.rate.total_cmp(&other.rate));
+    let measured = &measured[ROUNDS / 2];
+
+    const TABLE: &str = "Ceilings";
+    report.add(TABLE, HTTP, http, PER_SECOND, Bar::None);
+    report.add(TABLE, SQL, sql, PER_SECOND, Bar::None);
+    report.add(TABLE, COMBINED, in_series(http, sql), PER_SECOND, Bar::None);
+    report.add(TABLE, SQL_ACCEPT, accept, PER_SECOND, Bar::None);
+    const MAIN: &str = "From accepting to delivery";
+    report.add(MAIN, "accept → delivered, 64 clients", measured.rate, PER_SECOND, Bar::AtLeast(16_000.0));
+    let rounds: Vec<_> = shares.iter().map(|share| format!("{share:.0}")).collect();
+    report.add(MAIN, "the same, of the combined ceiling", median(shares), "%", Bar::AtLeast(70.0)).note =
+        format!("rounds: {} %", rounds.join(", "));
+    report.add(MAIN, "its latency from sending to arrival, p50", millis(&measured.latency, 50.0), "ms", Bar::None);
+    report.add(MAIN, "its latency from sending to arrival, p99", millis(&measured.latency, 99.0), "ms", Bar::None);
+    report.add(MAIN, "its latency from sending to 202, p50", millis(&measured.accept_latency, 50.0), "ms", Bar::None);
+    // What a delivery costs once more clients gain nothing.
+    let setup = bench.ready(1, 1).await?;
+    let saturated = bench.throughput(&setup, &bench.load(&setup), 256, 1).await?;
+    setup.stop().await?;
+    const COST: &str = "Cost of a delivery, 64 clients and at saturation";
+    for (clients, rate, cost) in [(64, measured.rate, measured.cost), (256, saturated.rate, saturated.cost)] {
+        report.add(COST, format!("{clients} clients"), rate, PER_SECOND, Bar::None);
+        report.add(COST, format!("{clients} clients: CPU of the server"), cost.server, "µs", Bar::None);
+        report.add(COST, format!("{clients} clients: CPU of PostgreSQL"), cost.postgres, "µs", Bar::None);
+        let bar = if clients == 256 { Bar::AtMost(0.05) } else { Bar::None };
+        report.add(COST, format!("{clients} clients: commits"), cost.commits, "", bar);
+        if let Some(statements) = cost.statements {
+            report.add(COST, format!("{clients} clients: statements"), statements, "", Bar::None);
+        }
+        report.add(COST, format!("{clients} clients: write-ahead log"), cost.wal_bytes, "bytes", Bar::None);
+    }
+    const MEMORY: &str = "Memory of a node";
+    report.add(MEMORY, "idle", idle, "MB", Bar::AtMost(60.0));
+    report.add(MEMORY, "after the main figure", at_work, "MB", Bar::None);
+    Ok(())
+}
+
+/// How often what belongs together is measured in turns.
+const ROUNDS: usize = 3;
+
+async fn http_alone(bench: &Bench) -> Result<f64> {
+    let forwarder = Forwarder::start(&bench.receiver.url()).await?;
+    let load = Load::to(bench.clock, vec![forwarder.address]);
+    load.closed(64, bench.scale.warm_up).await?;
+    Ok(load.closed(64, bench.scale.time).await?.rate())
+}
+
+/// The whole cycle, and accepting alone.
+async fn sql_alone(bench: &Bench) -> Result<(f64, f64)> {
+    let Setup { database, nodes } = bench.nodes(1).await?;
+    for node in nodes {
+        // Only its schema was wanted.
+        node.stop().await?;
+    }
+    let accept = sql_accept(&database, bench.scale.time).await?;
+    database.execute("truncate events, queue, deliveries").await?;
+    let cycle = sql_cycle(&database, bench.scale.time).await?;
+    database.pool.close().await;
+    Ok((cycle, accept))
+}
+
+/// What two ways in series on the same cores reach together.
+fn in_series(one: f64, other: f64) -> f64 {
+    1.0 / (1.0 / one + 1.0 / other)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Accepting alone: the trigger is paused.
+pub async fn accept_only(bench: &Bench, report: &mut Report) -> Result<()> {
+    let setup = bench.nodes(1).await?;
+    bench.trigger(&setup, "paused", "bench", &bench.receiver.url(), false).await?;
+    let load = bench.load(&setup);
+    load.closed(64, bench.scale.warm_up).await?;
+    let rate = load.closed(64, bench.scale.time).await?.rate();
+    setup.stop().await?;
+    const TABLE: &str = "From accepting to delivery";
+    report.add(TABLE, "accept only (202, durable), 64 clients", rate, PER_SECOND, Bar::None);
+    if let (Some(sql), Some(http)) = (report.value(SQL_ACCEPT), report.value(HTTP)) {
+        let combined = in_series(http, sql);
+        report.add(
+            TABLE,
+            "the same, of pgbench with the batched statement",
+            100.0 * rate / sql,
+            "%",
+            Bar::AtLeast(70.0),
+        );
+        report.add(TABLE, "the same, of that statement and HTTP in series", 100.0 * rate / combined, "%", Bar::None);
+    }
+    Ok(())
+}
+
+/// A backlog that is due already.
+pub async fn drain(bench: &Bench, report: &mut Report) -> Result<()> {
+    const BACKLOG: u64 = 20_000;
+    let setup = bench.nodes(1).await?;
+    bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), false).await?;
+    let mut rates = Vec::new();
+    for _ in 0..ROUNDS {
+        bench.load(&setup).count(64, BACKLOG).await?;
+        // Whatever PostgreSQL still has to tidy up belongs to accepting.
+        setup.database.execute("vacuum analyze queue").await?;
+        let before = bench.receiver.received();
+        let began = Instant::now();
+        bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), true).await?;
+        bench.receiver.wait_for(before + BACKLOG).await?;
+        let rate = BACKLOG as f64 / seconds_since(began);
+        setup.database.settled().await?;
+        bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), false).await?;
+        rates.push(rate);
+    }
+    setup.stop().await?;
+    rates.sort_by(f64::total_cmp);
+    report
+        .add(
+            "From accepting to delivery",
+            "draining 20,000 due deliveries",
+            rates[rates.len() / 2],
+            PER_SECOND,
+            Bar::AtLeast(20_000.0),
+        )
+        .note = "median of three".into();
+    Ok(())
+}
+
+/// More and fewer clients, more triggers, more data.
+pub async fn shapes(bench: &Bench, report: &mut Report) -> Result<()> {
+    const TABLE: &str = "By shape of the load";
+    let clients: &[usize] = if bench.scale.whole { &[1, 8, 64, 256, 1_000] } else { &[1, 64, 256] };
+    for &clients in clients {
+        let setup = bench.ready(1, 1).await?;
+        let measured = bench.throughput(&setup, &bench.load(&setup), clients, 1).await?;
+        setup.stop().await?;
+        report.add(TABLE, format!("{clients} clients"), measured.rate, PER_SECOND, Bar::None).note = format!(
+            "arrival p50 {:.1} ms, p99 {:.1} ms",
+            millis(&measured.latency, 50.0),
+            millis(&measured.latency, 99.0)
+        );
+        report.point("clients", "delivered", clients as f64, measured.rate);
+    }
+    let fan_outs: &[usize] = if bench.scale.whole { &[1, 5, 50] } else { &[5] };
+    for &triggers in fan_outs {
+        let setup = bench.ready(1, triggers).await?;
+        let measured = bench.throughput(&setup, &bench.load(&setup), 64, triggers as u64).await?;
+        setup.stop().await?;
+        report.add(TABLE, format!("64 clients, {triggers} triggers"), measured.rate, PER_SECOND, Bar::None).note =
+            format!("{:.0} events/s", measured.rate / triggers as f64);
+    }
+    let sizes: &[usize] = if bench.scale.whole { &[200, 10_000, 500_000] } else { &[10_000] };
+    for &size in sizes {
+        let setup = bench.ready(1, 1).await?;
+        let load = Load { size, ..bench.load(&setup) };
+        let measured = bench.throughput(&setup, &load, 64, 1).await?;
+        setup.stop().await?;
+        report.add(TABLE, format!("64 clients, {size} bytes of data"), measured.rate, PER_SECOND, Bar::None).note = format!(
+            "{:.0} MB/s of data, {:.0} bytes of write-ahead log each",
+            measured.rate * size as f64 / 1e6,
+            measured.cost.wal_bytes
+        );
+    }
+    Ok(())
+}
+
+/// Latency at fixed rates.
+pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
+    const TABLE: &str = "Latency";
+    let rates: &[f64] = if bench.scale.whole { &[100.0, 500.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0] } else { &[500.0] };
+    let setup = bench.ready(1, 1).await?;
+    let load = bench.load(&setup);
+    for &rate in rates {
+        load.open(rate, 64, bench.scale.warm_up).await?;
+        setup.database.settled().await?;
+        let before = bench.receiver.received();
+        bench.receiver.forget_latency();
+        let outcome = load.open(rate, 64, bench.scale.time.max(Duration::from_secs(5))).await?;
+        bench.receiver.wait_for(before + outcome.accepted).await?;
+        let latency = bench.receiver.latency();
+        for (name, percentile) in [("p50", 50.0), ("p90", 90.0), ("p99", 99.0)] {
+            report.point("latency", name, rate, millis(&latency, percentile));
+        }
+        if rate == 500.0 {
+            report.add(
+                TABLE,
+                "from sending to arrival at 500 events/s, p50",
+                millis(&latency, 50.0),
+                "ms",
+                Bar::AtMost(2.0),
+            );
+            report.add(
+                TABLE,
+                "from sending to arrival at 500 events/s, p99",
+                millis(&latency, 99.0),
+                "ms",
+                Bar::AtMost(3.0),
+            );
+        }
+    }
+    // One caller that waits for the webhook's answer, beside one that calls the webhook itself.
+    let direct = Load { path: "/hook", expected: 200, ..Load::to(bench.clock, vec![bench.receiver.address()]) };
+    let synchronous = Load { synchronous: true, expected: 200, ..load };
+    let (mut through, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        beside.push(millis(&direct.closed(1, bench.scale.time / 3).await?.latency, 50.0));
+        through.push(millis(&synchronous.closed(1, bench.scale.time / 3).await?.latency, 50.0));
+    }
+    setup.stop().await?;
+    let (through, beside) = (median(through), median(beside));
+    report.add(TABLE, "synchronous event, p50", through, "ms", Bar::None);
+    report.add(TABLE, "direct POST to the webhook, p50", beside, "ms", Bar::None);
+    report.add(TABLE, "synchronous over direct, p50", through - beside, "ms", Bar::AtMost(2.0));
+    Ok(())
+}
+
+/// One trigger's webhook hangs until its timeout; another is healthy.
+pub async fn isolation(bench: &Bench, report: &mut Report) -> Result<()> {
+    const TABLE: &str = "Beside a webhook that hangs";
+    let hanging = Receiver::start(bench.clock, Behaviour::Hang).await?;
+    let setup = bench.ready(1, 1).await?;
+    bench.trigger(&setup, "hanging", "hang", &hanging.url(), true).await?;
+    let load = bench.load(&setup);
+    let alone = bench.throughput(&setup, &load, 64, 1).await?;
+    // First its slots fill, and then its backlog grows in PostgreSQL.
+    let stuck = Load { event_type: "hang", ..load.clone() };
+    stuck.count(16, 2_000).await?;
+    let time = bench.scale.time;
+    let trickle = tokio::spawn(async move { stuck.open(100.0, 8, time).await });
+    let before = bench.receiver.received();
+    bench.receiver.forget_latency();
+    let outcome = load.closed(64, time).await?;
+    let last = bench.receiver.wait_for(before + outcome.accepted).await?;
+    let latency = bench.receiver.latency();
+    trickle.await??;
+    let rate = outcome.accepted as f64 / (last - outcome.began).as_secs_f64();
+    drop(setup);
+    report.add(TABLE, "healthy trigger alone", alone.rate, PER_SECOND, Bar::None);
+    report.add(TABLE, "healthy trigger beside it", rate, PER_SECOND, Bar::None);
+    report.add(TABLE, "kept", 100.0 * rate / alone.rate, "%", Bar::AtLeast(90.0));
+    let (p99, p99_alone) = (millis(&latency, 99.0), millis(&alone.latency, 99.0));
+    report.add(TABLE, "p99 of arrival, times as long", p99 / p99_alone, "", Bar::AtMost(2.0)).note =
+        format!("{p99:.1} ms against {p99_alone:.1} ms");
+    Ok(())
+}
+
+/// Several nodes on one PostgreSQL.
+pub async fn nodes(bench: &Bench, report: &mut Report) -> Result<()> {
+    const TABLE: &str = "Several nodes on one PostgreSQL";
+    let mut one = 0.0;
+    for count in 1..=4 {
+        let setup = bench.ready(count, 1).await?;
+        let measured = bench.throughput(&setup, &bench.load(&setup), 64, 1).await?;
+        let duplicates = bench.receiver.duplicates();
+        setup.stop().await?;
+        if count == 1 {
+            one = measured.rate;
+            report.add(TABLE, "1 node", one, PER_SECOND, Bar::None);
+            continue;
+        }
+        report.add(TABLE, format!("{count} nodes"), measured.rate, PER_SECOND, Bar::AtLeast(one)).note =
+            format!("{:.0} % of one node's", 100.0 * measured.rate / one);
+        report.add(
+            TABLE,
+            format!("{count} nodes: events delivered twice"),
+            (duplicates + measured.repeated) as f64,
+            "",
+            Bar::AtMost(0.0),
+        );
+    }
+    Ok(())
+}
+
+/// A long history and many deliveries scheduled for later.
+pub async fn history(bench: &Bench, report: &mut Report) -> Result<()> {
+    const TABLE: &str = "With a history";
+    let setup = bench.ready(1, 1).await?;
+    let load = bench.load(&setup);
+    let empty = bench.throughput(&setup, &load, 64, 1).await?;
+    report.point("history", "delivered", 0.0, empty.rate);
+    let steps = if bench.scale.whole { 4 } else { 1 };
+    let mut last = empty.rate;
+    let schedule = bench.scale.scheduled;
+    setup.database.execute(&scheduled_rows(schedule)).await?;
+    for step in 1..=steps {
+        let rows = bench.scale.finished / steps;
+        setup.database.execute(&finished_rows(rows, step)).await?;
+        setup.database.execute("vacuum analyze; checkpoint").await?;
+        // The two measurements of a ratio stand close together, since machines drift.
+        last = throughput_with_backlog(bench, &load).await?;
+        report.point("history", "delivered", (rows * step) as f64, last);
+    }
+    let resident = setup.nodes[0].resident()? as f64 / 1e6;
+    let plan = claim_plan(&setup).await?;
+    setup.stop().await?;
+    let (finished, scheduled) =
+        (crate::report::number(bench.scale.finished as f64), crate::report::number(schedule as f64));
+    report.add(TABLE, "empty database", empty.rate, PER_SECOND, Bar::None);
+    report.add(TABLE, format!("{finished} finished and {scheduled} scheduled deliveries"), last, PER_SECOND, Bar::None);
+    report.add(TABLE, "kept", 100.0 * last / empty.rate, "%", Bar::AtLeast(90.0));
+    report.add("Memory of a node", format!("with {scheduled} pending"), resident, "MB", Bar::AtMost(200.0));
+    ensure!(
+        !plan.contains("Seq Scan on events") && !plan.contains("Seq Scan on queue"),
+        "the claim scans a table:\n{plan}"
+    );
+    report.texts.push((format!("Plan of the claim with {scheduled} pending deliveries"), plan));
+    Ok(())
+}
+
+/// Like [`Bench::throughput`], where the queue never empties.
+async fn throughput_with_backlog(bench: &Bench, load: &Load) -> Result<f64> {
+    let before = bench.receiver.received();
+    let warm_up = load.closed(64, bench.scale.warm_up).await?;
+    bench.receiver.wait_for(before + warm_up.accepted).await?;
+    let before = bench.receiver.received();
+    let outcome = load.closed(64, bench.scale.time).await?;
+    let last = bench.receiver.wait_for(before + outcome.accepted).await?;
+    Ok(outcome.accepted as f64 / (last - outcome.began).as_secs_f64())
+}
+
+fn scheduled_rows(count: u64) -> String {
+    format!(
+        "with ids as (
+           select (substr(uuid_at(now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id, n
+             from generate_series(1, {count}) n
+         ), new_events as (
+           insert into events (id, project_id, type, data, due_at, triggers)
+           select id, 1, 'bench', '{{\"sent\":null}}', now() + interval '1 day' + n * interval '10 ms', 1 from ids
+         )
+         insert into queue (event_id, trigger_id, project_id, due_at)
+         select id, (select min(id) from triggers), 1, now() + interval '1 day' + n * interval '10 ms' from ids"
+    )
+}
+
+/// Rows of one of the last weeks.
+fn finished_rows(count: u64, week: u64) -> String {
+    let days = week * 7;
+    format!(
+        "select create_partitions((now() at time zone 'UTC')::date - {days}, 7);
+         with ids as (
+           select now() - interval '{days} days' + n * interval '6 days' / {count} as at, n
+             from generate_series(1, {count}) n
+         ), keyed as (
+           select (substr(uuid_at(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id, at from ids
+         ), new_events as (
+           insert into events (id, project_id, type, data, due_at, triggers)
+           select id, 1, 'bench', '{{\"pad\":\"' || repeat('x', 150) || '\"}}', at, 1 from keyed
+         )
+         insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, finished_at, duration_us,
+                                 response_status, response_headers, response_body)
+         select id, 1, (select min(id) from triggers), 0, 1, 'delivered', at, at, 1000, 200, '{{}}', '' from keyed"
+    )
+}
+
+/// The plan of a claim as the server runs it.
+async fn claim_plan(setup: &Setup) -> Result<String> {
+    let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "explain (analyze, buffers, costs off) {}",
+        server::store::CLAIM
+            .replace("$1", "gen_random_uuid()")
+            .replace("$2::int[]", "'{}'::int[]")
+            .replace("$3::int[]", "'{}'::int[]")
+            .replace("$4", "100")
+            .replace("$5", "256")
+            .replace("$6::float8", "15::float8")
+    )))
+    .fetch_all(&setup.database.pool)
+    .await?;
+    Ok(lines.join("\n"))
+}
+
+/// The machine, as far as figures depend on it.
+pub async fn machine(bench: &Bench) -> Result<String> {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown CPU", |(_, name)| name);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<f64>().ok());
+    let database = bench.cluster.database("bench").await?;
+    let version: String = sqlx::query_scalar("show server_version").fetch_one(&database.pool).await?;
+    database.pool.close().await;
+    let cores = std::thread::available_parallelism()?;
+    let server = json!(env!("CARGO_PKG_VERSION"));
+    Ok(format!(
+        "{cores} cores ({model}), {:.0} GiB of memory, PostgreSQL {version}, mission-control {}.",
+        kilobytes.unwrap_or(0.0) / 1024.0 / 1024.0,
+        server.as_str().unwrap_or_default()
+    ))
+}

@@ -1,0 +1,183 @@
+//! A database with nodes on it and triggers in it, and the measurement that most scenarios share.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use hdrhistogram::Histogram;
+use serde_json::json;
+
+use crate::cluster::{Cluster, Database, Node, Work};
+use crate::load::Load;
+use crate::receiver::{Behaviour, Receiver};
+use crate::wire::Clock;
+
+/// How long and how much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Of one throughput measurement.
+    pub time: Duration,
+    /// Before it, not counted.
+    pub warm_up: Duration,
+    /// Finished deliveries in the history.
+    pub finished: u64,
+    /// Deliveries scheduled for later.
+    pub scheduled: u64,
+    /// Every row of the tables, or the main ones.
+    pub whole: bool,
+}
+
+/// What all scenarios work with.
+pub struct Bench {
+    pub server: PathBuf,
+    pub clock: Clock,
+    pub cluster: Cluster,
+    pub receiver: Receiver,
+    pub scale: Scale,
+    pub http: reqwest::Client,
+}
+
+/// Nodes on a fresh database.
+pub struct Setup {
+    pub database: Database,
+    pub nodes: Vec<Node>,
+}
+
+impl Bench {
+    pub async fn new(server: PathBuf, scale: Scale) -> Result<Self> {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let clock = Clock::start();
+        Ok(Self {
+            server,
+            clock,
+            cluster: Cluster::start().await?,
+            receiver: Receiver::start(clock, Behaviour::Answer).await?,
+            scale,
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    pub async fn nodes(&self, count: usize) -> Result<Setup> {
+        let database = self.cluster.database("bench").await?;
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            nodes.push(Node::start(&self.server, &database.url(), &[]).await?);
+        }
+        Ok(Setup { database, nodes })
+    }
+
+    /// Nodes with triggers of the type `bench` that point at the receiver.
+    pub async fn ready(&self, nodes: usize, triggers: usize) -> Result<Setup> {
+        let setup = self.nodes(nodes).await?;
+        for number in 0..triggers {
+            self.trigger(&setup, &format!("bench-{number}"), "bench", &self.receiver.url(), true).await?;
+        }
+        Ok(setup)
+    }
+
+    /// Creates a trigger or changes it.
+    pub async fn trigger(&self, setup: &Setup, name: &str, event_type: &str, url: &str, enabled: bool) -> Result<()> {
+        let address = setup.nodes[0].address;
+        let path = format!("http://{address}/v1/config/projects/default/eventing/triggers/{name}");
+        let body = json!({"type": event_type, "url": url, "enabled": enabled}).to_string();
+        let answer = self.http.post(path).header("content-type", "application/json").body(body).send().await?;
+        if !answer.status().is_success() {
+            bail!("a trigger was refused: {}", answer.text().await?);
+        }
+        Ok(())
+    }
+
+    pub fn load(&self, setup: &Setup) -> Load {
+        Load::to(self.clock, setup.nodes.iter().map(|node| node.address).collect())
+    }
+
+    /// Sends from so many clients for the scale's time, waits until everything has arrived, and checks the books.
+    pub async fn throughput(&self, setup: &Setup, load: &Load, clients: usize, fan_out: u64) -> Result<Throughput> {
+        let before = self.receiver.received();
+        let warm_up = load.closed(clients, self.scale.warm_up).await?;
+        self.receiver.wait_for(before + warm_up.accepted * fan_out).await?;
+        setup.database.settled().await?;
+
+        let (work, cpu) = (setup.database.work().await?, setup.cpu()?);
+        let finished = setup.database.number("select count(*) from deliveries").await?;
+        let before = self.receiver.received();
+        self.receiver.forget_latency();
+        self.receiver.watch_ids();
+        let outcome = load.closed(clients, self.scale.time).await?;
+        let expected = outcome.accepted * fan_out;
+        let last = self.receiver.wait_for(before + expected).await?;
+        let latency = self.receiver.latency();
+        setup.database.settled().await?;
+        let kept = setup.database.number("select count(*) from deliveries").await? - finished;
+        if kept as u64 != expected {
+            bail!("{expected} deliveries were accepted, {kept} are in the history");
+        }
+        Ok(Throughput {
+            repeated: self.receiver.received() - before - expected,
+            rate: expected as f64 / (last - outcome.began).as_secs_f64(),
+            latency,
+            accept_latency: outcome.latency.clone(),
+            cost: Cost::between(work, setup.database.work().await?, setup.cpu()? - cpu, expected),
+        })
+    }
+}
+
+impl Setup {
+    /// CPU time of all nodes.
+    pub fn cpu(&self) -> Result<Duration> {
+        self.nodes.iter().map(Node::cpu).sum()
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        for node in self.nodes {
+            node.stop().await?;
+        }
+        self.database.pool.close().await;
+        Ok(())
+    }
+}
+
+/// What a closed loop reached.
+#[derive(Clone, Debug)]
+pub struct Throughput {
+    /// Requests to the webhook beyond one a delivery.
+    pub repeated: u64,
+    /// Deliveries a second, from the first event sent to the last one arrived.
+    pub rate: f64,
+    /// Microseconds from sending an event to its arrival at the webhook.
+    pub latency: Histogram<u64>,
+    /// Microseconds from sending an event to its 202.
+    pub accept_latency: Histogram<u64>,
+    pub cost: Cost,
+}
+
+/// What one delivery takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Microseconds of CPU.
+    pub server: f64,
+    /// Microseconds of CPU.
+    pub postgres: f64,
+    pub commits: f64,
+    pub statements: Option<f64>,
+    pub wal_bytes: f64,
+}
+
+impl Cost {
+    fn between(before: Work, after: Work, server: Duration, deliveries: u64) -> Self {
+        let each = |total: f64| total / deliveries.max(1) as f64;
+        let statements = before.statements.zip(after.statements).map(|(before, after)| each((after - before) as f64));
+        Self {
+            server: each(server.as_secs_f64() * 1e6),
+            postgres: each((after.cpu - before.cpu).as_secs_f64() * 1e6),
+            commits: each((after.commits - before.commits) as f64),
+            statements,
+            wal_bytes: each((after.wal_bytes - before.wal_bytes) as f64),
+        }
+    }
+}
+
+/// Seconds since a moment.
+pub fn seconds_since(moment: Instant) -> f64 {
+    moment.elapsed().as_secs_f64()
+}

@@ -1,0 +1,50 @@
+-- Leases due deliveries: $1 node, $2 and $3 the free slots of the triggers that it is busy with, $4 the slots of the others,
+-- $5 the most rows, $6 seconds that a lease outlasts its trigger's timeout.
+--
+-- `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog. The rows are picked in a
+-- materialized CTE, so that the plan cannot run the locking scan twice, and the events are looked up one by one, so that it
+-- cannot scan their partitions.
+with recursive waiting (trigger_id) as (
+    (select trigger_id from queue order by trigger_id limit 1)
+    union all
+    select (select q.trigger_id from queue q where q.trigger_id > w.trigger_id order by q.trigger_id limit 1)
+      from waiting w where w.trigger_id is not null
+),
+slots as materialized (
+    select t.id as trigger_id, t.version, t.timeout_ms, least(coalesce(b.free, t.concurrency, $4), $5) as free
+      from waiting w
+      join triggers t on t.id = w.trigger_id and t.enabled and t.deleted_at is null
+      left join unnest($2::int[], $3::int[]) as b (trigger_id, free) on b.trigger_id = t.id
+     order by random()
+),
+picked as materialized (
+    select q.*, s.version, s.timeout_ms
+      from slots s
+     cross join lateral (
+           select event_id, trigger_id, project_id
+             from queue
+            where trigger_id = s.trigger_id and due_at <= now()
+            order by due_at
+            limit s.free
+              for update skip locked
+          ) q
+     where s.free > 0
+     limit $5
+),
+claimed as (
+    update queue q
+       set attempt = q.attempt + 1,
+           fence   = q.fence + 1,
+           owner   = $1,
+           due_at  = now() + make_interval(secs => p.timeout_ms / 1000.0 + $6::float8)
+      from picked p
+     where q.event_id = p.event_id and q.trigger_id = p.trigger_id and q.project_id = p.project_id
+    returning q.event_id, q.trigger_id, q.project_id, q.attempt, q.fence, q.run, p.version
+)
+select c.event_id as "event_id!", c.trigger_id as "trigger_id!", c.project_id as "project_id!",
+       c.attempt as "attempt!", c.fence as "fence!", c.run as "run!", c.version as "trigger_version!",
+       e.type as "event_type?", e.data as "data?", e.due_at as "event_due_at?"
+  from claimed c
+  left join lateral (
+       select type, data, due_at from events where project_id = c.project_id and id = c.event_id limit 1
+      ) e on true
