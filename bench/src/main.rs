@@ -54,8 +54,9 @@ enum Role {
 }
 
 const QUICK: Scale = Scale {
-    time: Duration::from_secs(3),
-    warm_up: Duration::from_millis(1_000),
+    time: Duration::from_secs(2),
+    warm_up: Duration::from_millis(500),
+    rounds: 1,
     finished: 200_000,
     scheduled: 50_000,
     whole: false,
@@ -64,6 +65,7 @@ const QUICK: Scale = Scale {
 const FULL: Scale = Scale {
     time: Duration::from_secs(6),
     warm_up: Duration::from_secs(2),
+    rounds: 3,
     finished: 10_000_000,
     scheduled: 1_000_000,
     whole: true,

@@ -19,6 +19,8 @@ pub struct Scale {
     pub time: Duration,
     /// Before it, not counted.
     pub warm_up: Duration,
+    /// How often what belongs together is measured in turns.
+    pub rounds: usize,
     /// Finished deliveries in the history.
     pub finished: u64,
     /// Deliveries scheduled for later.

@@ -61,26 +61,26 @@ impl Eventing {
         let queued = queued.ok_or_else(|| unknown_project(project))?;
         let id = queued.id;
         if id != expected {
-            // Its idempotency key was known.
+            // Its idempotency key was known, and it may have ended long ago.
             watch = self.engine.watch(id);
-        }
-        loop {
             let outcome = self.event_outcome(project, id).await?;
             if outcome.pending() == 0 {
                 return Ok((queued, Synchronous::Ended(outcome)));
             }
+        }
+        // Whatever ends wakes the watch, so nothing is read before.
+        loop {
             let next_look = deadline.min(Instant::now() + LOOK);
             tokio::select! {
                 () = watch.changed() => {}
                 () = tokio::time::sleep_until(next_look) => {}
             }
+            let outcome = self.event_outcome(project, id).await?;
+            if outcome.pending() == 0 {
+                return Ok((queued, Synchronous::Ended(outcome)));
+            }
             if Instant::now() >= deadline {
-                let outcome = self.event_outcome(project, id).await?;
-                let ended = outcome.pending() == 0;
-                return Ok((
-                    queued,
-                    if ended { Synchronous::Ended(outcome) } else { Synchronous::StillRunning(outcome) },
-                ));
+                return Ok((queued, Synchronous::StillRunning(outcome)));
             }
         }
     }

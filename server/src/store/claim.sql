@@ -3,7 +3,7 @@
 --
 -- `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog. The rows are picked in a
 -- materialized CTE, so that the plan cannot run the locking scan twice, and the events are looked up one by one, so that it
--- cannot scan their partitions.
+-- cannot scan their partitions. `+ 0` leaves only the primary key to find the rows with.
 with recursive waiting (trigger_id) as (
     (select trigger_id from queue order by trigger_id limit 1)
     union all
@@ -38,7 +38,7 @@ claimed as (
            owner   = $1,
            due_at  = now() + make_interval(secs => p.timeout_ms / 1000.0 + $6::float8)
       from picked p
-     where q.event_id = p.event_id and q.trigger_id = p.trigger_id and q.project_id = p.project_id
+     where q.event_id = p.event_id and q.trigger_id + 0 = p.trigger_id and q.project_id = p.project_id
     returning q.event_id, q.trigger_id, q.project_id, q.attempt, q.fence, q.run, p.version
 )
 select c.event_id as "event_id!", c.trigger_id as "trigger_id!", c.project_id as "project_id!",

@@ -57,8 +57,10 @@ impl Store {
     pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
         let options = options.application_name("mission-control").options([("synchronous_commit", "on")]);
         // The engine's statements are few and always run the same way: one plan each, made once. Left to itself PostgreSQL
-        // plans them anew for every batch, which takes longer than running them.
-        let engine = options.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+        // plans them anew for every batch, which takes longer than running them. None of them should ever scan a table:
+        // a plan made while tomorrow's partition is empty must still be right tomorrow night.
+        let settings = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
+        let engine = options.clone().options(settings);
         let relaxed = engine.clone().options([("synchronous_commit", "off")]);
         let store = Self {
             pool: pool(connections, Duration::ZERO).connect_with(options).await?,

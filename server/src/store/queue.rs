@@ -207,7 +207,7 @@ impl Store {
                    ),
                    gone as (
                        delete from queue q using ended i
-                        where q.event_id = i.event_id and q.trigger_id = i.trigger_id and q.run = i.run and q.fence = i.fence
+                        where q.event_id = i.event_id and q.trigger_id + 0 = i.trigger_id and q.run = i.run and q.fence = i.fence
                        returning q.event_id, q.trigger_id, q.project_id
                    )
                    insert into deliveries (event_id, project_id, trigger_id, run, node, status, attempts, started_at, duration_us,
@@ -256,7 +256,7 @@ impl Store {
                  kept as (
                      update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
                        from failed i
-                      where q.event_id = i.event_id and q.trigger_id = i.trigger_id and q.run = i.run and q.fence = i.fence
+                      where q.event_id = i.event_id and q.trigger_id + 0 = i.trigger_id and q.run = i.run and q.fence = i.fence
                      returning q.event_id, q.trigger_id, q.project_id, q.due_at
                  )
                  insert into attempts (event_id, project_id, trigger_id, run, attempt, node, started_at, retry_at, duration_us,
@@ -293,7 +293,7 @@ impl Store {
             sqlx::query!(
                 "update queue q set due_at = now(), owner = null, attempt = q.attempt - 1
                    from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[]) as i (event_id, trigger_id, run, fence)
-                  where q.event_id = i.event_id and q.trigger_id = i.trigger_id and q.run = i.run and q.fence = i.fence",
+                  where q.event_id = i.event_id and q.trigger_id + 0 = i.trigger_id and q.run = i.run and q.fence = i.fence",
                 &leases.events,
                 &leases.triggers,
                 &leases.runs,
@@ -312,7 +312,7 @@ impl Store {
                  from (select project_id, count(*) as pending from queue group by project_id) q
                  join projects p on p.id = q.project_id"#
         )
-        .fetch_all(&self.relaxed)
+        .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (row.name, row.pending)).collect())
     }
@@ -471,6 +471,10 @@ async fn accept_keyed(
 }
 
 /// The columns of leases.
+///
+/// Statements that match them against the queue write `q.trigger_id + 0`, so that only the primary key can find the rows. The
+/// other index starts with the trigger, and while the table is empty PostgreSQL takes one for as good as the other: a plan
+/// made then reads the trigger's whole backlog for every row (measured: 1.4 s for 256 rows instead of 2 ms).
 struct Leases {
     events: Vec<Uuid>,
     triggers: Vec<i32>,
