@@ -73,6 +73,12 @@ impl Database {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect("a count")
     }
 
+    /// How many statements are in PostgreSQL's log.
+    pub fn logged_statements(&self) -> usize {
+        let log = std::fs::read_to_string(CLUSTER.folder.join("postgres.log")).expect("a log");
+        log.lines().filter(|line| line.contains("LOG:  execute ") || line.contains("LOG:  statement: ")).count()
+    }
+
     pub async fn execute(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.pool).await.expect("a statement");
     }
