@@ -131,6 +131,7 @@ impl Report {
 /// A figure as people read it.
 pub fn number(value: f64) -> String {
     let digits = match value.abs() {
+        whole if whole.fract() == 0.0 => 0,
         ..0.1 => 3,
         0.1..10.0 => 2,
         10.0..100.0 => 1,
@@ -166,5 +167,6 @@ mod tests {
         assert_eq!(number(0.0456), "0.046");
         assert_eq!(number(2.345), "2.35");
         assert_eq!(number(-1234.0), "-1,234");
+        assert_eq!((number(1.0), number(0.0)), ("1".to_owned(), "0".to_owned()));
     }
 }
