@@ -134,6 +134,8 @@ impl Lanes {
             lane.running += 1;
         }
         let capacity = state.capacity(trigger_id, &lane);
+        // A webhook that has become slow fills its lane without anything being added.
+        lane.closed |= lane.held() >= capacity;
         let lane_opens = lane.closed && lane.held() <= capacity - (capacity / 2).max(1);
         lane.closed &= !lane_opens;
         if lane.held() > 0 {
@@ -219,6 +221,21 @@ mod tests {
             }
             assert!(lanes.saturated().contains(&trigger), "trigger {trigger} holds {capacity}");
         }
+    }
+
+    #[test]
+    fn a_lane_that_becomes_slow_is_full() {
+        let lanes = Lanes::new(1_000);
+        for pace in [QUICK, QUICK] {
+            drop(lanes.enter(lease(1, 0), 2));
+            lanes.leave(1, pace);
+        }
+        for _ in 0..5 {
+            drop(lanes.enter(lease(1, 0), 2));
+        }
+        assert!(lanes.saturated().is_empty());
+        lanes.leave(1, Some(Duration::from_secs(5)));
+        assert_eq!((lanes.saturated(), lanes.free_slots()), (vec![1], vec![(1, 0)]));
     }
 
     #[test]
