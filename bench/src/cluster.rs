@@ -137,11 +137,10 @@ pub struct Node {
 }
 
 impl Node {
-    pub async fn start(binary: &Path, database_url: &str, arguments: &[&str]) -> Result<Self> {
+    pub async fn start(binary: &Path, database_url: &str) -> Result<Self> {
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database-url", database_url, "--log", "warn"]);
         let mut child = command
-            .args(arguments)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

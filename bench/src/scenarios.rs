@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 
 use crate::ceilings::{Forwarder, sql_accept, sql_cycle};
 use crate::load::Load;
 use crate::receiver::{Behaviour, Receiver};
 use crate::report::{Bar, Report, millis};
-use crate::setup::{Bench, Setup, seconds_since};
+use crate::setup::{Bench, Setup};
 
 const HTTP: &str = "HTTP alone";
 const SQL: &str = "SQL alone";
@@ -147,22 +146,22 @@ pub async fn drain(bench: &Bench, report: &mut Report) -> Result<()> {
         let began = Instant::now();
         bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), true).await?;
         bench.receiver.wait_for(before + BACKLOG).await?;
-        let rate = BACKLOG as f64 / seconds_since(began);
+        let rate = BACKLOG as f64 / began.elapsed().as_secs_f64();
         setup.database.settled().await?;
         bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), false).await?;
         rates.push(rate);
     }
     setup.stop().await?;
-    rates.sort_by(f64::total_cmp);
+    let note = if rates.len() > 1 { format!("median of {}", rates.len()) } else { String::new() };
     report
         .add(
             "From accepting to delivery",
             "draining 20,000 due deliveries",
-            rates[rates.len() / 2],
+            median(rates),
             PER_SECOND,
             Bar::AtLeast(20_000.0),
         )
-        .note = "median of three".into();
+        .note = note;
     Ok(())
 }
 
@@ -267,18 +266,13 @@ pub async fn isolation(bench: &Bench, report: &mut Report) -> Result<()> {
     stuck.count(16, 2_000).await?;
     let time = bench.scale.time;
     let trickle = tokio::spawn(async move { stuck.open(100.0, 8, time).await });
-    let before = bench.receiver.received();
-    bench.receiver.forget_latency();
-    let outcome = load.closed(64, time).await?;
-    let last = bench.receiver.wait_for(before + outcome.accepted).await?;
-    let latency = bench.receiver.latency();
+    let beside = bench.deliver(&load, 64, time, 1).await?;
     trickle.await??;
-    let rate = outcome.accepted as f64 / (last - outcome.began).as_secs_f64();
     drop(setup);
     report.add(TABLE, "healthy trigger alone", alone.rate, PER_SECOND, Bar::None);
-    report.add(TABLE, "healthy trigger beside it", rate, PER_SECOND, Bar::None);
-    report.add(TABLE, "kept", 100.0 * rate / alone.rate, "%", Bar::AtLeast(90.0));
-    let (p99, p99_alone) = (millis(&latency, 99.0), millis(&alone.latency, 99.0));
+    report.add(TABLE, "healthy trigger beside it", beside.rate, PER_SECOND, Bar::None);
+    report.add(TABLE, "kept", 100.0 * beside.rate / alone.rate, "%", Bar::AtLeast(90.0));
+    let (p99, p99_alone) = (millis(&beside.latency, 99.0), millis(&alone.latency, 99.0));
     report.add(TABLE, "p99 of arrival, times as long", p99 / p99_alone, "", Bar::AtMost(2.0)).note =
         format!("{p99:.1} ms against {p99_alone:.1} ms");
     Ok(())
@@ -351,13 +345,8 @@ pub async fn history(bench: &Bench, report: &mut Report) -> Result<()> {
 
 /// Like [`Bench::throughput`], where the queue never empties.
 async fn throughput_with_backlog(bench: &Bench, load: &Load) -> Result<f64> {
-    let before = bench.receiver.received();
-    let warm_up = load.closed(64, bench.scale.warm_up).await?;
-    bench.receiver.wait_for(before + warm_up.accepted).await?;
-    let before = bench.receiver.received();
-    let outcome = load.closed(64, bench.scale.time).await?;
-    let last = bench.receiver.wait_for(before + outcome.accepted).await?;
-    Ok(outcome.accepted as f64 / (last - outcome.began).as_secs_f64())
+    bench.deliver(load, 64, bench.scale.warm_up, 1).await?;
+    Ok(bench.deliver(load, 64, bench.scale.time, 1).await?.rate)
 }
 
 fn scheduled_rows(count: u64) -> String {
@@ -428,10 +417,9 @@ pub async fn machine(bench: &Bench) -> Result<String> {
     let version: String = sqlx::query_scalar("show server_version").fetch_one(&database.pool).await?;
     database.pool.close().await;
     let cores = std::thread::available_parallelism()?;
-    let server = json!(env!("CARGO_PKG_VERSION"));
     Ok(format!(
         "{cores} cores ({model}), {:.0} GiB of memory, PostgreSQL {version}, mission-control {}.",
         kilobytes.unwrap_or(0.0) / 1024.0 / 1024.0,
-        server.as_str().unwrap_or_default()
+        env!("CARGO_PKG_VERSION")
     ))
 }

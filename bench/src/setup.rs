@@ -1,7 +1,7 @@
 //! A database with nodes on it and triggers in it, and the measurement that most scenarios share.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
@@ -63,7 +63,7 @@ impl Bench {
         let database = self.cluster.database("bench").await?;
         let mut nodes = Vec::new();
         for _ in 0..count {
-            nodes.push(Node::start(&self.server, &database.url(), &[]).await?);
+            nodes.push(Node::start(&self.server, &database.url()).await?);
         }
         Ok(Setup { database, nodes })
     }
@@ -93,22 +93,32 @@ impl Bench {
         Load::to(self.clock, setup.nodes.iter().map(|node| node.address).collect())
     }
 
-    /// Sends from so many clients for the scale's time, waits until everything has arrived, and checks the books.
-    pub async fn throughput(&self, setup: &Setup, load: &Load, clients: usize, fan_out: u64) -> Result<Throughput> {
+    /// Sends from so many clients for the given time and waits until everything has arrived.
+    pub async fn deliver(&self, load: &Load, clients: usize, time: Duration, fan_out: u64) -> Result<Delivered> {
         let before = self.receiver.received();
-        let warm_up = load.closed(clients, self.scale.warm_up).await?;
-        self.receiver.wait_for(before + warm_up.accepted * fan_out).await?;
+        self.receiver.forget_latency();
+        let outcome = load.closed(clients, time).await?;
+        let count = outcome.accepted * fan_out;
+        let last = self.receiver.wait_for(before + count).await?;
+        Ok(Delivered {
+            count,
+            rate: count as f64 / (last - outcome.began).as_secs_f64(),
+            latency: self.receiver.latency(),
+            accept_latency: outcome.latency,
+        })
+    }
+
+    /// Delivers for the scale's time after a warm-up, and checks the books.
+    pub async fn throughput(&self, setup: &Setup, load: &Load, clients: usize, fan_out: u64) -> Result<Throughput> {
+        self.deliver(load, clients, self.scale.warm_up, fan_out).await?;
         setup.database.settled().await?;
 
         let (work, cpu) = (setup.database.work().await?, setup.cpu()?);
         let finished = setup.database.number("select count(*) from deliveries").await?;
         let before = self.receiver.received();
-        self.receiver.forget_latency();
         self.receiver.watch_ids();
-        let outcome = load.closed(clients, self.scale.time).await?;
-        let expected = outcome.accepted * fan_out;
-        let last = self.receiver.wait_for(before + expected).await?;
-        let latency = self.receiver.latency();
+        let delivered = self.deliver(load, clients, self.scale.time, fan_out).await?;
+        let expected = delivered.count;
         setup.database.settled().await?;
         let kept = setup.database.number("select count(*) from deliveries").await? - finished;
         if kept as u64 != expected {
@@ -116,9 +126,9 @@ impl Bench {
         }
         Ok(Throughput {
             repeated: self.receiver.received() - before - expected,
-            rate: expected as f64 / (last - outcome.began).as_secs_f64(),
-            latency,
-            accept_latency: outcome.latency.clone(),
+            rate: delivered.rate,
+            latency: delivered.latency,
+            accept_latency: delivered.accept_latency,
             cost: Cost::between(work, setup.database.work().await?, setup.cpu()? - cpu, expected),
         })
     }
@@ -139,7 +149,19 @@ impl Setup {
     }
 }
 
-/// What a closed loop reached.
+/// What a closed loop delivered.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    pub count: u64,
+    /// Deliveries a second, from the first event sent to the last one arrived.
+    pub rate: f64,
+    /// Microseconds from sending an event to its arrival at the webhook.
+    pub latency: Histogram<u64>,
+    /// Microseconds from sending an event to its 202.
+    pub accept_latency: Histogram<u64>,
+}
+
+/// What a closed loop reached, and at what cost.
 #[derive(Clone, Debug)]
 pub struct Throughput {
     /// Requests to the webhook beyond one a delivery.
@@ -177,9 +199,4 @@ impl Cost {
             wal_bytes: each((after.wal_bytes - before.wal_bytes) as f64),
         }
     }
-}
-
-/// Seconds since a moment.
-pub fn seconds_since(moment: Instant) -> f64 {
-    moment.elapsed().as_secs_f64()
 }

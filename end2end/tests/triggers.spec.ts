@@ -97,8 +97,7 @@ test("projects are created and opened", async ({ page, project }) => {
   await expect(page.getByText("No event triggers yet")).toBeVisible();
 });
 
-test("an address that leads nowhere says so", async ({ page, project }) => {
-  // The browser itself complains of a page with the status 404.
+test("an address that names no trigger says so", async ({ page, project }) => {
   await page.goto(`${triggersPage(project)}?edit=nobody`);
   await expect(page.getByRole("dialog", { name: "No such trigger" })).toBeVisible();
 });

@@ -4,14 +4,14 @@
 //! A second statement runs beside the first only once there is enough for it: two half-full ones cost PostgreSQL more than
 //! a full one, but a full one should not wait for the disk of another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{Engine, Lease};
+use super::{AcceptError, Engine, Lease};
 use crate::delivery::cloud_event::Event;
 use crate::store::{self, AcceptEvent, Accepted, Held};
 
@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 const ENOUGH_ROWS: usize = 64;
 const ENOUGH_BYTES: usize = 512 * 1024;
 
-type Reply = Result<Vec<Accepted>, super::AcceptError>;
+type Reply = Result<Vec<Accepted>, AcceptError>;
 
 /// One caller's events: accepted together or not at all.
 pub(super) struct Job {
@@ -40,7 +40,7 @@ impl Job {
 /// The callers that wait for their statement.
 #[derive(Default)]
 struct Waiting {
-    jobs: std::collections::VecDeque<Job>,
+    jobs: VecDeque<Job>,
     rows: usize,
     bytes: usize,
 }
@@ -125,7 +125,7 @@ impl Engine {
         if replies.len() == 1 || super::unavailable(&error) {
             let error = Arc::new(error);
             for (reply, _) in replies {
-                drop(reply.send(Err(super::AcceptError::Store(error.clone()))));
+                drop(reply.send(Err(AcceptError::Store(error.clone()))));
             }
             return;
         }
@@ -135,7 +135,7 @@ impl Engine {
             let (of_caller, others) = rest.split_at(count);
             rest = others;
             let outcome = self.accept_now(of_caller).await;
-            drop(reply.send(outcome.map_err(|error| super::AcceptError::Store(Arc::new(error)))));
+            drop(reply.send(outcome.map_err(|error| AcceptError::Store(Arc::new(error)))));
         }
     }
 

@@ -20,8 +20,7 @@ impl Waiters {
     }
 
     pub fn is_watched(&self, event_id: Uuid) -> bool {
-        let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !watched.is_empty() && watched.contains_key(&event_id)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&event_id)
     }
 
     pub fn wake(&self, events: &[Uuid]) {
