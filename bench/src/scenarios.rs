@@ -278,29 +278,37 @@ pub async fn isolation(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Several nodes on one PostgreSQL.
+/// Several nodes on one PostgreSQL, with as many clients as saturate it.
 pub async fn nodes(bench: &Bench, report: &mut Report) -> Result<()> {
-    const TABLE: &str = "Several nodes on one PostgreSQL";
+    const TABLE: &str = "Several nodes on one PostgreSQL, 256 clients";
     let most = if bench.scale.whole { 4 } else { 2 };
-    let mut rates = vec![Vec::new(); most];
-    let mut twice = vec![0; most];
+    let mut rounds = vec![Vec::new(); most];
     for _ in 0..bench.scale.rounds {
         for count in 1..=most {
             let setup = bench.ready(count, 1).await?;
-            let measured = bench.throughput(&setup, &bench.load(&setup), 64, 1).await?;
+            let measured = bench.throughput(&setup, &bench.load(&setup), 256, 1).await?;
             setup.stop().await?;
-            rates[count - 1].push(measured.rate);
-            twice[count - 1] += bench.receiver.duplicates() + measured.repeated;
+            rounds[count - 1].push((measured.rate, measured.cost, bench.receiver.duplicates() + measured.repeated));
         }
     }
-    let rates: Vec<_> = rates.into_iter().map(median).collect();
-    report.add(TABLE, "1 node", rates[0], PER_SECOND, Bar::None);
-    for count in 2..=most {
-        let rate = rates[count - 1];
-        report.add(TABLE, format!("{count} nodes"), rate, PER_SECOND, Bar::AtLeast(rates[0])).note =
-            format!("{:.0} % of one node's", 100.0 * rate / rates[0]);
-        let twice = twice[count - 1] as f64;
-        report.add(TABLE, format!("{count} nodes: events delivered twice"), twice, "", Bar::AtMost(0.0));
+    let mut alone = 0.0;
+    for (rounds, count) in rounds.iter_mut().zip(1..) {
+        rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let (rate, cost, _) = rounds[rounds.len() / 2];
+        let what = format!("{count} node{}", if count == 1 { "" } else { "s" });
+        let bar = if count == 1 { Bar::None } else { Bar::AtLeast(alone) };
+        let cpu = format!(
+            "µs of CPU a delivery: {:.0} of the nodes, {:.0} of PostgreSQL; {:.3} commits",
+            cost.server, cost.postgres, cost.commits
+        );
+        let share = if count == 1 { String::new() } else { format!("{:.0} % of one node's; ", 100.0 * rate / alone) };
+        report.add(TABLE, what.clone(), rate, PER_SECOND, bar).note = share + &cpu;
+        if count == 1 {
+            alone = rate;
+        } else {
+            let twice = rounds.iter().map(|round| round.2).sum::<u64>() as f64;
+            report.add(TABLE, format!("{what}: events delivered twice"), twice, "", Bar::AtMost(0.0));
+        }
     }
     Ok(())
 }

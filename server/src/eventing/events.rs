@@ -13,7 +13,7 @@ use super::request::{NewEvent, QueueRequest, parse_data};
 use super::{Error, Eventing, unknown_project};
 use crate::delivery::cloud_event::iso;
 use crate::model::{Attempt, Delivery, DeliveryStatus, EventForm, EventOutcome, Queued, Response};
-use crate::store::{AcceptEvent, Accepted, OutcomeRow, Refusal};
+use crate::store::{AcceptEvent, Accepted, Finished, OutcomeRow, Refusal};
 
 /// A waiting caller looks at the database this often even if nothing wakes it: another node may have delivered.
 const LOOK: Duration = Duration::from_millis(250);
@@ -56,6 +56,7 @@ impl Eventing {
         let deadline = Instant::now() + self.engine.sync_wait();
         // From before it is queued: its deliveries may end before the commit is told here.
         let expected = Uuid::now_v7();
+        let event_type = event.event_type.as_str().to_owned();
         let mut watch = self.engine.watch(expected);
         let queued = self.accept(project, vec![(expected, event)]).await?.pop();
         let queued = queued.ok_or_else(|| unknown_project(project))?;
@@ -68,11 +69,19 @@ impl Eventing {
                 return Ok((queued, Synchronous::Ended(outcome)));
             }
         }
-        // Whatever ends wakes the watch, so nothing is read before.
         loop {
             let next_look = deadline.min(Instant::now() + LOOK);
             tokio::select! {
-                () = watch.changed() => {}
+                () = watch.changed() => {
+                    let ended = watch.ended();
+                    if ended.len() < queued.queued.triggers as usize {
+                        continue;
+                    }
+                    if let Some(deliveries) = self.deliveries_at_hand(ended) {
+                        let outcome = outcome(id, event_type, queued.queued.scheduled_at.clone(), deliveries);
+                        return Ok((queued, Synchronous::Ended(outcome)));
+                    }
+                }
                 () = tokio::time::sleep_until(next_look) => {}
             }
             let outcome = self.event_outcome(project, id).await?;
@@ -131,18 +140,34 @@ impl Eventing {
                 delivery(row, history)
             })
             .collect();
-        let result = deliveries
-            .iter()
-            .find(|delivery| delivery.status == DeliveryStatus::Delivered)
-            .and_then(|delivery| delivery.last()?.response.as_ref())
-            .map(result_of);
-        Ok(EventOutcome {
-            event_id: id.to_string(),
-            event_type: event.event_type,
-            scheduled_at: iso(event.due_at),
-            result,
-            deliveries,
-        })
+        Ok(outcome(id, event.event_type, iso(event.due_at), deliveries))
+    }
+
+    /// Deliveries of an event as they ended on this node, where each did so at its first attempt: what has just been written
+    /// down need not be read again. `None`: the database knows more.
+    fn deliveries_at_hand(&self, mut ended: Vec<Finished>) -> Option<Vec<Delivery>> {
+        ended.sort_by_key(|one| one.lease.trigger_id);
+        ended
+            .into_iter()
+            .map(|one| {
+                let record = one.record.filter(|_| one.attempt == 1 && one.lease.run == 0)?;
+                let row = OutcomeRow {
+                    trigger_id: one.lease.trigger_id,
+                    trigger: self.engine.trigger_name(one.lease.trigger_id)?,
+                    run: one.lease.run,
+                    attempts: one.attempt,
+                    status: Some(if one.delivered { "delivered" } else { "failed" }.to_owned()),
+                    started_at: Some(record.started_at),
+                    duration_us: Some(record.duration_us),
+                    response_status: record.response_status,
+                    response_cut: record.response_cut,
+                    response_headers: record.response_headers,
+                    response_body: record.response_body,
+                    error: one.error,
+                };
+                Some(delivery(row, Vec::new()))
+            })
+            .collect()
     }
 
     /// The data last sent with a type, to start a form with.
@@ -228,6 +253,15 @@ pub fn result_of(response: &Response) -> String {
                 .to_owned()
         }
     }
+}
+
+fn outcome(id: Uuid, event_type: String, scheduled_at: String, deliveries: Vec<Delivery>) -> EventOutcome {
+    let result = deliveries
+        .iter()
+        .find(|delivery| delivery.status == DeliveryStatus::Delivered)
+        .and_then(|delivery| delivery.last()?.response.as_ref())
+        .map(result_of);
+    EventOutcome { event_id: id.to_string(), event_type, scheduled_at, result, deliveries }
 }
 
 fn delivery(row: OutcomeRow, mut history: Vec<Attempt>) -> Delivery {

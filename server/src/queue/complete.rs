@@ -3,13 +3,14 @@
 //! Nobody waits for an outcome to be written but a synchronous caller. So while other attempts are under way a small batch
 //! lingers for a moment to gather theirs; one that somebody waits for goes at once.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{Engine, Patience};
-use crate::store::{Finished, LeaseKey, Retried, Store};
+use crate::store::{Finished, LeaseKey, Moved, Retried, Store};
 
 /// The most outcomes in one batch.
 const BATCH: usize = 256;
@@ -90,8 +91,7 @@ impl Engine {
         let look_now = !released.is_empty();
         for batch in [Batch::Finished(finished), Batch::Retried(retried), Batch::Released(released)] {
             if batch.len() > 0 {
-                let ended = self.persistently(batch).await;
-                self.0.waiters.wake(&ended);
+                self.persistently(batch).await;
             }
         }
         if look_now {
@@ -104,18 +104,16 @@ impl Engine {
     }
 
     /// Writes a batch, again and again while the database is away. Where the batch itself is refused, each row is tried
-    /// alone, so that one that cannot be written holds up no other; its lease expires. Gives the events whose deliveries
-    /// ended.
-    async fn persistently(&self, batch: Batch) -> Vec<Uuid> {
+    /// alone, so that one that cannot be written holds up no other; its lease expires. Tells those who wait for them.
+    async fn persistently(&self, batch: Batch) {
         let mut patience = Patience::new();
         let mut left = vec![batch];
-        let mut ended = Vec::new();
         while let Some(batch) = left.pop() {
             match batch.write(&self.0.store, self.0.node).await {
-                Ok(events) => ended.extend(events),
+                Ok(moved) => self.tell(batch, &moved),
                 Err(error) if super::unavailable(&error) => {
                     if self.0.stop_completer.is_cancelled() {
-                        return ended;
+                        return;
                     }
                     tracing::warn!(%error, rows = batch.len(), "outcomes cannot be written; trying again");
                     patience.wait().await;
@@ -130,7 +128,17 @@ impl Engine {
                 }
             }
         }
-        ended
+    }
+
+    fn tell(&self, batch: Batch, moved: &[Moved]) {
+        if let Batch::Finished(mut ended) = batch {
+            if moved.len() < ended.len() {
+                // Some leases were lost: their deliveries end elsewhere.
+                let moved: HashSet<_> = moved.iter().map(|one| (one.event_id, one.trigger_id)).collect();
+                ended.retain(|one| moved.contains(&(one.lease.event_id, one.lease.trigger_id)));
+            }
+            self.0.waiters.tell(ended);
+        }
     }
 }
 
@@ -150,7 +158,7 @@ impl Batch {
         }
     }
 
-    async fn write(&self, store: &Store, node: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
+    async fn write(&self, store: &Store, node: Uuid) -> Result<Vec<Moved>, sqlx::Error> {
         match self {
             Self::Finished(rows) => store.finish(node, rows).await,
             Self::Retried(rows) => store.retry(node, rows).await.map(|()| Vec::new()),

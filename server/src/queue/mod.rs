@@ -180,6 +180,11 @@ impl Engine {
         answer.await.map_err(|_| AcceptError::ShuttingDown)?
     }
 
+    /// The name of a trigger that this node has delivered to.
+    pub fn trigger_name(&self, trigger_id: i32) -> Option<String> {
+        self.0.targets.get(trigger_id).map(|target| target.name.clone())
+    }
+
     /// Watches an event: the watch wakes whenever one of its deliveries ends on this node.
     pub fn watch(&self, event_id: Uuid) -> Watch {
         self.0.waiters.watch(event_id)

@@ -13,6 +13,7 @@ use crate::store::{Store, TargetRow};
 /// Where and how a trigger's deliveries go.
 #[derive(Debug)]
 pub(super) struct Target {
+    pub name: String,
     pub version: i64,
     /// `None`: what is stored is not a URL.
     pub url: Option<Url>,
@@ -32,6 +33,7 @@ impl From<TargetRow> for Target {
         });
         let millis = |number: Option<i32>| number.map(|ms| Duration::from_millis(ms.unsigned_abs().into()));
         Self {
+            name: row.name,
             version: row.version,
             url: Url::parse(&row.url).ok(),
             retries: row.retries.unsigned_abs(),

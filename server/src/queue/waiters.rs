@@ -6,7 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-type Watched = Arc<Mutex<HashMap<Uuid, (usize, Arc<Notify>)>>>;
+use crate::store::Finished;
+
+type Watched = Arc<Mutex<HashMap<Uuid, Watching>>>;
+
+#[derive(Default)]
+struct Watching {
+    watches: usize,
+    changed: Arc<Notify>,
+    /// The deliveries that this node ended since the event is watched.
+    ended: Vec<Finished>,
+}
 
 #[derive(Default)]
 pub(super) struct Waiters(Watched);
@@ -14,25 +24,27 @@ pub(super) struct Waiters(Watched);
 impl Waiters {
     pub fn watch(&self, event_id: Uuid) -> Watch {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, changed) = watched.entry(event_id).or_default();
-        *count += 1;
-        Watch { event_id, changed: changed.clone(), watched: self.0.clone() }
+        let watching = watched.entry(event_id).or_default();
+        watching.watches += 1;
+        Watch { event_id, changed: watching.changed.clone(), watched: self.0.clone() }
     }
 
     pub fn is_watched(&self, event_id: Uuid) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&event_id)
     }
 
-    pub fn wake(&self, events: &[Uuid]) {
-        let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Tells whoever watches them that deliveries have ended: `written` of them, all of which are in the database now.
+    pub fn tell(&self, written: Vec<Finished>) {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.is_empty() {
             return;
         }
-        for event_id in events {
-            if let Some((_, changed)) = watched.get(event_id) {
-                changed.notify_waiters();
-                // Also for the watcher that is looking at the database right now and waits only afterwards.
-                changed.notify_one();
+        for one in written {
+            if let Some(watching) = watched.get_mut(&one.lease.event_id) {
+                watching.ended.push(one);
+                watching.changed.notify_waiters();
+                // Also for the watcher that is busy right now and waits only afterwards.
+                watching.changed.notify_one();
             }
         }
     }
@@ -50,14 +62,20 @@ impl Watch {
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
+
+    /// The deliveries of the event that ended on this node since it is watched, as they were written down.
+    pub fn ended(&self) -> Vec<Finished> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.get(&self.event_id).map(|watching| watching.ended.clone()).unwrap_or_default()
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((count, _)) = watched.get_mut(&self.event_id) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(watching) = watched.get_mut(&self.event_id) {
+            watching.watches -= 1;
+            if watching.watches == 0 {
                 watched.remove(&self.event_id);
             }
         }

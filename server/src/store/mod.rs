@@ -21,7 +21,8 @@ use uuid::Uuid;
 pub use events::{OutcomeRow, StoredAttempt};
 pub use projects::ProjectRow;
 pub use queue::{
-    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Refusal, Retried,
+    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, Refusal,
+    Retried,
 };
 pub use triggers::{TargetRow, TriggerRow};
 

@@ -118,6 +118,13 @@ pub struct Finished {
     pub error: Option<String>,
 }
 
+/// A delivery that is in the history now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub event_id: Uuid,
+    pub trigger_id: i32,
+}
+
 /// A delivery that failed and is tried again.
 #[derive(Clone, Debug)]
 pub struct Retried {
@@ -190,15 +197,16 @@ impl Store {
         .await
     }
 
-    /// Moves ended deliveries into the history. Those whose lease was lost are passed over. Gives the events that moved.
-    pub async fn finish(&self, node: Uuid, ended: &[Finished]) -> Result<Vec<Uuid>, sqlx::Error> {
+    /// Moves ended deliveries into the history. Those whose lease was lost are passed over. Gives those that moved.
+    pub async fn finish(&self, node: Uuid, ended: &[Finished]) -> Result<Vec<Moved>, sqlx::Error> {
         let leases = Leases::of(ended.iter().map(|one| one.lease));
         let status: Vec<_> = ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }).collect();
         let attempts: Vec<_> = ended.iter().map(|one| one.attempt).collect();
         let errors: Vec<_> = ended.iter().map(|one| one.error.as_deref()).collect();
         let records = Records::of(ended.iter().map(|one| one.record.as_ref()));
         retried(|| {
-            sqlx::query_scalar!(
+            sqlx::query_as!(
+                Moved,
                 r#"with ended as (
                        select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::text[], $6::smallint[], $7::timestamptz[],
                                             $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[])
@@ -216,7 +224,7 @@ impl Store {
                           i.response_status, i.response_cut, i.response_headers, i.response_body, i.error
                      from ended i
                      join gone g on g.event_id = i.event_id and g.trigger_id = i.trigger_id
-                   returning event_id"#,
+                   returning event_id, trigger_id"#,
                 &leases.events,
                 &leases.triggers,
                 &leases.runs,

@@ -22,6 +22,7 @@ pub struct TriggerRow {
 #[derive(Debug)]
 pub struct TargetRow {
     pub id: i32,
+    pub name: String,
     pub version: i64,
     pub url: String,
     pub retries: i16,
@@ -162,7 +163,7 @@ impl Store {
     pub async fn targets(&self, ids: &[i32]) -> Result<Vec<TargetRow>, sqlx::Error> {
         sqlx::query_as!(
             TargetRow,
-            "select id, version, url, retries, timeout_ms, headers, concurrency, backoff_first_ms, backoff_max_ms
+            "select id, name, version, url, retries, timeout_ms, headers, concurrency, backoff_first_ms, backoff_max_ms
                from triggers where id = any($1)",
             ids
         )
