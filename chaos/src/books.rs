@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn lost_and_repeated_deliveries_are_found() {
         let (one, two, unknown) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-        let acknowledged = [one, two].map(|id| Acknowledged { id, at: Instant::now() });
+        let now = Instant::now();
+        let acknowledged = [one, two].map(|id| Acknowledged { id, sent_at: now, at: now });
         let arrivals = [arrival(one, 1, 1), arrival(one, 2, 1), arrival(one, 2, 2), arrival(unknown, 1, 1)];
         let books = Books::new(&acknowledged, &[1, 2], &arrivals);
         assert_eq!((books.acknowledged, books.delivered, books.duplicates), (2, 3, 1));

@@ -21,6 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub struct Acknowledged {
     pub id: Uuid,
+    pub sent_at: Instant,
     /// When the 202 came.
     pub at: Instant,
 }
@@ -71,15 +72,14 @@ impl Load {
         lock(&self.sent).clone()
     }
 
-    /// Waits until an event that was sent after this call has been acknowledged. Gives when that was.
+    /// Waits until an event has been acknowledged that was sent after this call. Gives when that was.
     pub async fn acknowledges(&self, patience: Duration) -> Result<Instant> {
         let began = Instant::now();
-        // One under way at this moment may have been accepted before whatever was broken.
         while began.elapsed() < patience {
-            if let Some(last) = lock(&self.sent).acknowledged.last()
-                && last.at > began
-            {
-                return Ok(last.at);
+            // Those that were under way at this moment may have been accepted before whatever was broken.
+            let first = lock(&self.sent).acknowledged.iter().rev().find(|event| event.sent_at > began).copied();
+            if let Some(first) = first {
+                return Ok(first.at);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -125,6 +125,7 @@ impl Client {
         let url = format!("http://{node}/v1/api/default/eventing/queue");
         let request = self.http.post(url).header("content-type", "application/json").timeout(PATIENCE);
         let request = request.body(r#"{"type":"chaos","data":{"kept":true}}"#);
+        let sent_at = Instant::now();
         let answer = async {
             let response = request.send().await?;
             let (status, asks_to_wait) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
@@ -135,7 +136,7 @@ impl Client {
         match answer {
             Ok((202, _, body)) => match event_id(&body) {
                 Some(id) => {
-                    sent.acknowledged.push(Acknowledged { id, at: Instant::now() });
+                    sent.acknowledged.push(Acknowledged { id, sent_at, at: Instant::now() });
                     return true;
                 }
                 None => sent.wrong.push(format!("202 {body}")),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
 
 use super::{Findings, Scenario};
 use crate::context::Context;
@@ -42,23 +43,22 @@ async fn kill(context: &Context, nodes: usize, killed: usize) -> Result<Findings
         let victims: Vec<_> = (0..killed).map(|number| (first + number) % nodes).collect();
         for victim in &victims {
             // Without waiting for the first one's end before the next one is killed.
-            system.nodes[*victim].node.signal(nix::sys::signal::Signal::SIGKILL)?;
+            system.nodes[*victim].node.signal(Signal::SIGKILL)?;
         }
         let broken = Instant::now();
-        let mut orphans = Vec::new();
         for victim in &victims {
             system.nodes[*victim].node.ended().await?;
         }
-        for victim in &victims {
-            orphans.extend(system.held_by(system.nodes[*victim].id).await?);
-        }
+        let orphans = system.left_by(&victims).await?;
         in_flight += orphans.len();
         if killed == nodes {
             for victim in &victims {
                 system.restart(*victim).await?;
             }
         }
-        slowest_resume = slowest_resume.max(system.resumed(broken + JUST_SENT, RESUME).await? + JUST_SENT);
+        // From now on, since what a node had written into its connections may still arrive after its end.
+        let since = Instant::now();
+        slowest_resume = slowest_resume.max(system.resumed(since, RESUME).await? + (since - broken));
         slowest_takeover = slowest_takeover.max(system.taken_over(&orphans, broken, RESUME).await?);
         if killed < nodes {
             for victim in &victims {
@@ -78,6 +78,3 @@ async fn kill(context: &Context, nodes: usize, killed: usize) -> Result<Findings
     );
     Ok(Findings { rounds: context.rounds(), text })
 }
-
-/// What a node had written into its connections before it was killed may still arrive for a moment.
-const JUST_SENT: Duration = Duration::from_millis(20);

@@ -35,10 +35,8 @@ async fn freeze(context: &Context) -> Result<Findings> {
         context.pause(Duration::from_millis(300), Duration::from_millis(1_500)).await;
         let frozen = context.below(2);
         system.nodes[frozen].node.signal(Signal::SIGSTOP)?;
-        // Statements that PostgreSQL had got from it end within this time.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let held = system.left_by(&[frozen]).await?;
         let broken = Instant::now();
-        let held = system.held_by(system.nodes[frozen].id).await?;
         slowest = slowest.max(system.taken_over(&held, broken, TAKEOVER).await?);
         system.nodes[frozen].node.signal(Signal::SIGCONT)?;
         system.resumed(Instant::now(), TAKEOVER).await?;
@@ -71,7 +69,7 @@ async fn clocks(context: &Context) -> Result<Findings> {
         let ahead = 0;
         system.nodes[ahead].node.kill().await?;
         let broken = Instant::now();
-        let orphans = system.held_by(system.nodes[ahead].id).await?;
+        let orphans = system.left_by(&[ahead]).await?;
         in_flight += orphans.len();
         slowest = slowest.max(system.taken_over(&orphans, broken, TAKEOVER).await?);
         system.restart(ahead).await?;
