@@ -21,7 +21,7 @@ use report::Entry;
 use scenarios::Scenario;
 
 /// Scenarios that run at once with `--quick`: they mostly wait, for leases to end and nodes to be missed.
-const QUICK_AT_ONCE: usize = 4;
+const QUICK_AT_ONCE: usize = 6;
 
 #[derive(Parser)]
 #[command(name = "chaos")]

@@ -19,9 +19,9 @@ use crate::load::{Load, Sent};
 const TRIGGERS: usize = 2;
 /// Of the triggers: with the lease's slack of 15 s, a lease that nobody releases ends after 17 s.
 const TIMEOUT_MS: u32 = 2_000;
-/// The webhook answers after 10 to 50 ms, so that deliveries are in flight whenever something breaks.
-const FASTEST: u64 = 10;
-const SLOWEST: u64 = 50;
+/// The webhook answers after 20 to 150 ms, so that deliveries are in flight whenever something breaks.
+const FASTEST: u64 = 20;
+const SLOWEST: u64 = 150;
 /// How long everything may take to settle once nothing is broken any more: a lease that nobody released, and a retry.
 const SETTLING: Duration = Duration::from_secs(60);
 
@@ -47,7 +47,7 @@ pub struct Shape<'a> {
     pub flags: &'a [&'a str],
     /// By how much the clocks of the nodes are off; those beyond the end are right.
     pub clocks: &'a [&'a str],
-    /// How long the webhook takes to answer; `None`: 10 to 50 ms.
+    /// How long the webhook takes to answer; `None`: 20 to 150 ms.
     pub answers_after: Option<Duration>,
     /// Of the triggers, in milliseconds.
     pub timeout_ms: u32,
@@ -237,11 +237,12 @@ impl System {
     /// trigger, the history says the same, and nothing is left in the queue.
     pub async fn close_books(&self, load: Load, allowed_duplicates: usize) -> Result<(Sent, Books)> {
         let sent = load.stop().await;
-        let words = || self.last_words();
-        sent.check().with_context(words)?;
-        self.database.settled(SETTLING).await.with_context(words)?;
+        // First what is wrong, then what the nodes said.
+        let explained = |error: anyhow::Error| anyhow::anyhow!("{error:#}\n{}", self.last_words());
+        sent.check().map_err(explained)?;
+        self.database.settled(SETTLING).await.map_err(explained)?;
         let books = Books::new(&sent.acknowledged, &self.triggers, &self.arrivals());
-        books.check(allowed_duplicates).with_context(words)?;
+        books.check(allowed_duplicates).map_err(explained)?;
         let ids: Vec<_> = sent.acknowledged.iter().map(|event| event.id).collect();
         let kept: i64 = sqlx::query_scalar("select count(*) from events where id = any($1)")
             .bind(&ids)

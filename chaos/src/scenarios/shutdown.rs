@@ -12,7 +12,7 @@ use crate::system::{Shape, System};
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "stop-in-time",
-        shows: "SIGTERM of one node of two while webhooks take 8 s: what is in flight ends within the grace period of 10 s",
+        shows: "SIGTERM of one node of two while webhooks take 9 s: what is in flight ends within the grace period of 11 s",
         run: |context| Box::pin(stop(context, IN_TIME)),
     },
     Scenario {
@@ -35,7 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const JUST_SENT: usize = 2 * SLOW_RATE as usize;
 
 /// How long the webhook takes: longer than a node that is not heard of counts as alive.
-const SLOW: Duration = Duration::from_secs(8);
+const SLOW: Duration = Duration::from_secs(9);
 const SLOW_TIMEOUT_MS: u32 = 12_000;
 /// Events a second to the slow webhook: no more than its triggers' slots take.
 const SLOW_RATE: u32 = 10;
@@ -45,7 +45,7 @@ struct Stop {
     flags: [&'static str; 2],
 }
 
-const IN_TIME: Stop = Stop { grace: Duration::from_secs(10), flags: ["--grace", "10"] };
+const IN_TIME: Stop = Stop { grace: Duration::from_secs(11), flags: ["--grace", "11"] };
 const TOO_SLOW: Stop = Stop { grace: Duration::from_secs(1), flags: ["--grace", "1"] };
 
 async fn stop(context: &Context, stop: Stop) -> Result<Findings> {
