@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use rig::Database;
 use server::delivery::cloud_event::Event;
 use server::delivery::{Client, NetworkGuard};
 use server::eventing::request::QueueRequest;
@@ -21,8 +22,6 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use url::Url;
 use uuid::Uuid;
-
-use crate::cluster::Database;
 
 /// The process that forwards every event at once to a webhook, without a database: the same framework, the same parser,
 /// the same HTTP client, and its answer after the webhook's.

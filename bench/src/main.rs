@@ -1,7 +1,6 @@
 //! Measures the queue engine: `cargo xtask bench` builds everything and runs this.
 
 mod ceilings;
-mod cluster;
 mod load;
 mod plot;
 mod receiver;

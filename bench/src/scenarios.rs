@@ -8,7 +8,7 @@ use crate::ceilings::{Forwarder, sql_accept, sql_cycle};
 use crate::load::Load;
 use crate::receiver::{Behaviour, Receiver};
 use crate::report::{Bar, Report, millis};
-use crate::setup::{Bench, Setup};
+use crate::setup::{Bench, PATIENCE, Setup};
 
 const HTTP: &str = "HTTP alone";
 const SQL: &str = "SQL alone";
@@ -147,7 +147,7 @@ pub async fn drain(bench: &Bench, report: &mut Report) -> Result<()> {
         bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), true).await?;
         bench.receiver.wait_for(before + BACKLOG).await?;
         let rate = BACKLOG as f64 / began.elapsed().as_secs_f64();
-        setup.database.settled().await?;
+        setup.database.settled(PATIENCE).await?;
         bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), false).await?;
         rates.push(rate);
     }
@@ -211,7 +211,7 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
     let load = bench.load(&setup);
     for &rate in rates {
         load.open(rate, 64, bench.scale.warm_up).await?;
-        setup.database.settled().await?;
+        setup.database.settled(PATIENCE).await?;
         let before = bench.receiver.received();
         bench.receiver.forget_latency();
         let outcome = load.open(rate, 64, bench.scale.time.max(Duration::from_secs(5))).await?;

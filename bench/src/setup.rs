@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
+use rig::{Cluster, Database, Node, Program, Work};
 use serde_json::json;
 
-use crate::cluster::{Cluster, Database, Node, Work};
 use crate::load::Load;
 use crate::receiver::{Behaviour, Receiver};
 use crate::wire::Clock;
+
+/// How long what is pending may take to end.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long and how much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,7 @@ impl Bench {
         Ok(Self {
             server,
             clock,
-            cluster: Cluster::start().await?,
+            cluster: Cluster::start(&[]).await?,
             receiver: Receiver::start(clock, Behaviour::Answer).await?,
             scale,
             http: reqwest::Client::builder().no_proxy().build()?,
@@ -63,7 +66,7 @@ impl Bench {
         let database = self.cluster.database("bench").await?;
         let mut nodes = Vec::new();
         for _ in 0..count {
-            nodes.push(Node::start(&self.server, &database.url()).await?);
+            nodes.push(Node::start(Program::serving(&self.server, &database.url())).await?);
         }
         Ok(Setup { database, nodes })
     }
@@ -111,7 +114,7 @@ impl Bench {
     /// Delivers for the scale's time after a warm-up, and checks the books.
     pub async fn throughput(&self, setup: &Setup, load: &Load, clients: usize, fan_out: u64) -> Result<Throughput> {
         self.deliver(load, clients, self.scale.warm_up, fan_out).await?;
-        setup.database.settled().await?;
+        setup.database.settled(PATIENCE).await?;
 
         let (work, cpu) = (setup.database.work().await?, setup.cpu()?);
         let finished = setup.database.number("select count(*) from deliveries").await?;
@@ -119,7 +122,7 @@ impl Bench {
         self.receiver.watch_ids();
         let delivered = self.deliver(load, clients, self.scale.time, fan_out).await?;
         let expected = delivered.count;
-        setup.database.settled().await?;
+        setup.database.settled(PATIENCE).await?;
         let kept = setup.database.number("select count(*) from deliveries").await? - finished;
         if kept as u64 != expected {
             bail!("{expected} deliveries were accepted, {kept} are in the history");

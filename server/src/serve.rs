@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -106,13 +106,23 @@ async fn serve_on(
     let mut http = tokio::spawn(http.into_future());
     let ended = tokio::select! {
         ended = &mut http => Some(ended),
-        () = stop.cancelled() => {
+        () = stop.cancelled() => None,
+    };
+    // One deadline for requests and deliveries alike.
+    let deadline = Instant::now() + config.grace;
+    let ended = match ended {
+        Some(ended) => Some(ended),
+        None => {
             tracing::info!("stopping: no new requests, finishing what is under way");
-            tokio::time::timeout(config.grace, &mut http).await.ok()
+            let finish = async {
+                engine.drain().await;
+                (&mut http).await
+            };
+            tokio::time::timeout_at(deadline.into(), finish).await.ok()
         }
     };
     http.abort();
-    engine.shut_down(config.grace).await;
+    engine.shut_down(deadline).await;
     store.close().await;
     match ended {
         Some(Ok(Err(error))) => Err(ServeError::Http(error)),

@@ -1,6 +1,7 @@
 //! All tooling of the repository. `cargo xtask --help` lists it.
 
 mod bench;
+mod chaos;
 mod css;
 mod prepare;
 mod run;
@@ -55,6 +56,13 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Breaks nodes and databases under load and proves that nothing is lost
+    ///
+    /// [--quick | --rounds N] [--seed N] [--only WORDS] [--write docs]; -- --help explains them
+    Chaos {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Checks all SQL against a scratch database on the server of DATABASE_URL, and records it in .sqlx
     Prepare,
 }
@@ -77,6 +85,7 @@ fn carry_out(cli: &Cli) -> Result<()> {
         Command::Run { arguments } => run::run(cli.yes, arguments),
         Command::Test { screenshots } => tests::run(cli.yes, *screenshots),
         Command::Bench { quick, only, .. } => bench::run(cli.yes, *quick, only),
+        Command::Chaos { arguments } => chaos::run(cli.yes, arguments),
         Command::Prepare => prepare::run(),
     }
 }

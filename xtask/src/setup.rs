@@ -26,15 +26,21 @@ impl Setup {
         self.wasm()
     }
 
+    /// What breaking things needs on top.
+    pub fn for_breaking(&self) -> Result<()> {
+        if !has("faketime") {
+            self.packages(&["faketime"], "wrong clocks for the tests")?;
+        }
+        Ok(())
+    }
+
     /// What the tests need on top. The browser's part must come from a toolchain that has clippy for it.
     pub fn for_tests(&self) -> Result<Toolchain> {
         let toolchain = self.for_running()?;
         if !has("chromium") {
             self.packages(&["chromium"], "the browser of the end-to-end tests")?;
         }
-        if !has("faketime") {
-            self.packages(&["faketime"], "wrong clocks for the tests")?;
-        }
+        self.for_breaking()?;
         if !has("npm") {
             self.packages(&["nodejs", "npm"], "the end-to-end tests")?;
         }

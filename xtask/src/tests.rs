@@ -23,6 +23,7 @@ pub fn run(yes: bool, screenshots: bool) -> Result<()> {
     execute(doc.args(NATIVE).env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))?;
     step("Unit and integration tests");
     execute(command("cargo", ["test"]).args(NATIVE))?;
+    breaking()?;
     end_to_end(screenshots)?;
     step(&format!("All checks passed in {} s", clock.elapsed().as_secs()));
     Ok(())
@@ -34,6 +35,14 @@ fn clippy(toolchain: Toolchain) -> Result<()> {
     step("Clippy, wasm");
     // Warnings of our crates only: dependencies are not checked. The profile's dependencies are those of the build.
     execute(toolchain.cargo("clippy").args(["--package", "frontend", "--profile", "wasm", "--", "--deny", "warnings"]))
+}
+
+/// One round of everything that `cargo xtask chaos` breaks.
+fn breaking() -> Result<()> {
+    step("Building what breaks things");
+    execute(command("cargo", ["build", "--bin", "chaos"]).args(NATIVE))?;
+    step("Breaking things");
+    execute(&mut command("target/debug/chaos", ["--quick", "--server", "target/debug/mission-control"]))
 }
 
 /// The tests in a real browser, against the binary that `cargo test` has built.

@@ -120,6 +120,41 @@ async fn sigterm_gives_back_what_does_not_end_in_time() {
 }
 
 #[tokio::test]
+async fn a_stopping_node_counts_as_alive_until_its_attempts_have_ended() {
+    let database = Database::fresh().await;
+    // Longer than a node that nobody hears of counts as alive.
+    let receiver = Receiver::start(|_, _| Act::AfterWaiting(Duration::from_secs(11))).await;
+    let (mut stopping, _other) = (Server::with(&database, &["--grace", "20"]).await, Server::start(&database).await);
+    stopping.trigger("one", "t", &receiver.url(), json!({"timeout": 20_000})).await;
+    stopping.queue(&json!({"type": "t"})).await.expect(202);
+    receiver.wait_for(1).await;
+    stopping.process.signal(Signal::SIGTERM);
+    assert_eq!(stopping.process.ended().await, Some(0));
+    settled(&database).await;
+    assert_eq!(receiver.received().len(), 1, "nothing was delivered twice");
+    assert_eq!(database.count("select count(*) from deliveries where status = 'delivered' and attempts = 1").await, 1);
+}
+
+#[tokio::test]
+async fn callers_and_deliveries_share_one_grace_period() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::start(|_, _| Act::AfterWaiting(Duration::from_secs(60))).await;
+    let mut server = Server::with(&database, &["--grace", "3"]).await;
+    server.trigger("one", "t", &receiver.url(), json!({"timeout": 60_000})).await;
+    let url = server.url("/v1/api/default/eventing/queue");
+    let event = json!({"type": "t", "isSynchronous": true}).to_string();
+    let caller = tokio::spawn(server.http.post(url).header("content-type", "application/json").body(event).send());
+    receiver.wait_for(1).await;
+    let clock = Instant::now();
+    server.process.signal(Signal::SIGTERM);
+    assert_eq!(server.process.ended().await, Some(0));
+    let took = clock.elapsed();
+    assert!((Duration::from_millis(2_900)..Duration::from_millis(5_900)).contains(&took), "{took:?}");
+    assert!(caller.await.expect("it ends").is_err(), "the caller's connection is closed");
+    assert_eq!(database.count("select count(*) from queue where owner is null").await, 1);
+}
+
+#[tokio::test]
 async fn two_nodes_share_the_work_without_doing_it_twice() {
     let database = Database::fresh().await;
     let receiver = Receiver::ok().await;

@@ -59,20 +59,20 @@ impl Engine {
                     tracing::warn!(%error, "cannot look for due deliveries; trying again");
                     tokio::select! {
                         () = patience.wait() => continue,
-                        () = self.0.stop.cancelled() => return,
+                        () = self.0.drain.cancelled() => return,
                     }
                 }
             };
             tokio::select! {
                 () = self.0.alarm.sleep(Instant::now() + pause) => {}
-                () = self.0.stop.cancelled() => return,
+                () = self.0.drain.cancelled() => return,
             }
         }
     }
 
     /// Claims everything that is due and that there is room for, and says how long nothing more will be.
     async fn look(&self) -> Result<Duration, sqlx::Error> {
-        while !self.0.stop.is_cancelled() {
+        while !self.is_draining() {
             if self.0.lanes.room() == 0 {
                 // Whoever makes room for a batch rings the alarm.
                 return Ok(POLL);
@@ -88,7 +88,7 @@ impl Engine {
                 return Ok(Duration::from_millis(20));
             }
             // A batch that was half full or more is likely to be followed by another.
-            while claimed >= BATCH / 2 && !self.0.stop.is_cancelled() {
+            while claimed >= BATCH / 2 && !self.is_draining() {
                 claimed = self.claim().await?;
             }
         }

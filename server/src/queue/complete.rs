@@ -49,7 +49,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 _ = outcomes.recv_many(&mut batch, BATCH) => self.linger(&mut outcomes, &mut batch).await,
-                () = self.0.stop_completer.cancelled() => {
+                () = self.0.all_ended.cancelled() => {
                     outcomes.close();
                     while outcomes.recv_many(&mut batch, BATCH).await > 0 {
                         self.write(&mut batch).await;
@@ -66,7 +66,7 @@ impl Engine {
         let deadline = tokio::time::sleep(LINGER);
         tokio::pin!(deadline);
         let mut looked_at = 0;
-        while batch.len() < ENOUGH && self.0.lanes.held() > 0 && !self.0.stop_completer.is_cancelled() {
+        while batch.len() < ENOUGH && self.0.lanes.held() > 0 && !self.0.all_ended.is_cancelled() {
             if batch[looked_at..].iter().any(|outcome| self.0.waiters.is_watched(outcome.event_id())) {
                 return;
             }
@@ -112,7 +112,7 @@ impl Engine {
             match batch.write(&self.0.store, self.0.node).await {
                 Ok(moved) => self.tell(batch, &moved),
                 Err(error) if super::unavailable(&error) => {
-                    if self.0.stop_completer.is_cancelled() {
+                    if self.0.all_ended.is_cancelled() {
                         return;
                     }
                     tracing::warn!(%error, rows = batch.len(), "outcomes cannot be written; trying again");

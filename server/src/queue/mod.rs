@@ -23,7 +23,6 @@ mod targets;
 mod waiters;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,12 +82,14 @@ struct Inner {
     waiters: waiters::Waiters,
     alarm: claim::Alarm,
     backlog: Mutex<Backlog>,
-    /// No new leases from now on.
-    draining: AtomicBool,
     attempts: TaskTracker,
     background: TaskTracker,
+    /// No new leases from now on.
+    drain: CancellationToken,
+    /// No events either.
     stop: CancellationToken,
-    stop_completer: CancellationToken,
+    /// No attempt is under way any more.
+    all_ended: CancellationToken,
 }
 
 /// Pending deliveries by project, as last counted and raised by what came since.
@@ -139,11 +140,11 @@ impl Engine {
             waiters: waiters::Waiters::default(),
             alarm: claim::Alarm::default(),
             backlog: Mutex::new(Backlog { pending: HashMap::new(), stale: true }),
-            draining: AtomicBool::new(false),
             attempts: TaskTracker::new(),
             background: TaskTracker::new(),
+            drain: CancellationToken::new(),
             stop: CancellationToken::new(),
-            stop_completer: CancellationToken::new(),
+            all_ended: CancellationToken::new(),
         }));
         let background = &engine.0.background;
         background.spawn(engine.clone().flush_accepts(accept_jobs));
@@ -195,17 +196,26 @@ impl Engine {
         self.0.alarm.ring_at(Instant::now());
     }
 
-    /// Takes no more work, lets attempts under way end for at most `grace`, gives back the rest, and writes everything down.
-    pub async fn shut_down(&self, grace: Duration) {
+    /// Leases nothing more, and gives back what has not begun: other nodes take it. Events are still accepted.
+    pub async fn drain(&self) {
+        self.0.drain.cancel();
+        self.release(self.0.lanes.drain()).await;
+    }
+
+    /// Takes no more work, lets attempts under way end until the deadline, gives back the rest, and writes everything down.
+    pub async fn shut_down(&self, deadline: Instant) {
         let inner = &self.0;
-        inner.draining.store(true, Ordering::Relaxed);
         inner.stop.cancel();
-        self.release(inner.lanes.drain()).await;
         inner.attempts.close();
-        if tokio::time::timeout(grace, inner.attempts.wait()).await.is_err() {
+        // Draining takes part in the deadline: without its database a node cannot give anything back.
+        let all_end = async {
+            self.drain().await;
+            inner.attempts.wait().await;
+        };
+        if tokio::time::timeout_at(deadline.into(), all_end).await.is_err() {
             tracing::warn!(in_flight = inner.attempts.len(), "grace period over: deliveries in flight are given back");
         }
-        inner.stop_completer.cancel();
+        inner.all_ended.cancel();
         inner.background.close();
         if tokio::time::timeout(Duration::from_secs(5), inner.background.wait()).await.is_err() {
             tracing::warn!("the last outcomes could not be written; their leases expire by themselves");
@@ -216,7 +226,7 @@ impl Engine {
     }
 
     fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::Relaxed)
+        self.0.drain.is_cancelled()
     }
 
     fn backlog_is_full(&self, project: &str) -> bool {

@@ -3,6 +3,8 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::Engine;
 
 /// Between two heartbeats.
@@ -17,7 +19,8 @@ const COUNT: Duration = Duration::from_secs(1);
 impl Engine {
     pub(super) async fn keep_alive(self) {
         let mut last_beat: Option<Instant> = None;
-        while self.pause(BEAT).await {
+        // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
+        while pause(BEAT, &self.0.all_ended).await {
             let dead = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
                 Ok(dead) => dead,
                 Err(error) => {
@@ -44,7 +47,7 @@ impl Engine {
     pub(super) async fn maintain(self) {
         let mut next_housekeeping = Instant::now();
         let mut next_count = Instant::now();
-        while self.pause(COUNT).await {
+        while pause(COUNT, &self.0.stop).await {
             if Instant::now() >= next_housekeeping {
                 next_housekeeping = Instant::now() + HOUSEKEEPING;
                 if let Err(error) = self.0.store.create_partitions().await {
@@ -84,12 +87,12 @@ impl Engine {
             }
         }
     }
+}
 
-    /// Sleeps; `false`: the engine stops.
-    async fn pause(&self, time: Duration) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(time) => true,
-            () = self.0.stop.cancelled() => false,
-        }
+/// Sleeps; `false`: that ended before.
+async fn pause(time: Duration, end: &CancellationToken) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(time) => true,
+        () = end.cancelled() => false,
     }
 }

@@ -6,9 +6,11 @@ mod server;
 
 use std::time::{Duration, Instant};
 
+pub use rig::{Act, Received};
+
 pub use database::data_dir;
 pub use database::{Cut, Database};
-pub use receiver::{Act, Received, Receiver};
+pub use receiver::Receiver;
 pub use server::{Answer, Process, Server, a_moment, free_port, settled};
 
 /// How long a condition may take to come true. Generous: machines that run tests are busy.

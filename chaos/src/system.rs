@@ -1,0 +1,269 @@
+//! The system under test: nodes on a database of their own, two triggers of one type, and the webhook that both point at.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use rig::{Act, Cluster, Database, Node, Program, Receiver};
+use sqlx::Row;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::books::{Arrival, Books, Delivery};
+use crate::context::Context;
+use crate::load::{Load, Sent};
+
+const TRIGGERS: usize = 2;
+/// Of the triggers: with the lease's slack of 15 s, a lease that nobody releases ends after 17 s.
+const TIMEOUT_MS: u32 = 2_000;
+/// The webhook answers after 20 to 150 ms, so that deliveries are in flight whenever something breaks.
+const FASTEST: u64 = 20;
+const SLOWEST: u64 = 150;
+/// How long everything may take to settle once nothing is broken any more: a lease that nobody released, and a retry.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// Nodes and all that they need, gone when it is dropped.
+pub struct System {
+    pub database: Database,
+    pub nodes: Vec<Member>,
+    pub receiver: Receiver,
+    pub triggers: Vec<i32>,
+    folder: TempDir,
+    http: reqwest::Client,
+}
+
+/// A node, and the name under which it holds leases.
+pub struct Member {
+    pub node: Node,
+    pub id: Uuid,
+}
+
+/// How a system differs from the ordinary.
+pub struct Shape<'a> {
+    /// Further flags of every node.
+    pub flags: &'a [&'a str],
+    /// By how much the clocks of the nodes are off; those beyond the end are right.
+    pub clocks: &'a [&'a str],
+    /// How long the webhook takes to answer; `None`: 20 to 150 ms.
+    pub answers_after: Option<Duration>,
+    /// Of the triggers, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+impl Default for Shape<'_> {
+    fn default() -> Self {
+        Self { flags: &[], clocks: &[], answers_after: None, timeout_ms: TIMEOUT_MS }
+    }
+}
+
+impl System {
+    /// So many nodes on a new database of the cluster that all scenarios share.
+    pub async fn start(context: &Context, nodes: usize) -> Result<Self> {
+        Self::of_shape(context, &context.shared.cluster, nodes, Shape::default()).await
+    }
+
+    pub async fn of_shape(context: &Context, cluster: &Cluster, nodes: usize, shape: Shape<'_>) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let database = cluster.database(&format!("chaos_{}", NEXT.fetch_add(1, Ordering::Relaxed))).await?;
+        let receiver = Receiver::start(move |number, _| {
+            let spread = FASTEST + number as u64 * 7 % (SLOWEST - FASTEST);
+            Act::AfterWaiting(shape.answers_after.unwrap_or(Duration::from_millis(spread)))
+        })
+        .await?;
+        let folder = tempfile::Builder::new().prefix("mission-control-chaos-").tempdir()?;
+        let http = context.shared.http.clone();
+        let mut system = Self { database, nodes: Vec::new(), receiver, triggers: Vec::new(), folder, http };
+        for number in 0..nodes {
+            let mut program = Program::serving(&context.shared.server, &system.database.url())
+                .with(shape.flags)
+                .logging_to(system.log());
+            if let Some(offset) = shape.clocks.get(number).filter(|offset| !offset.is_empty()) {
+                program = program.with_clock(offset);
+            }
+            let node = Node::start(program).await.with_context(|| system.last_words())?;
+            let id = system.newest_node().await?;
+            system.nodes.push(Member { node, id });
+        }
+        for number in 0..TRIGGERS {
+            system.create_trigger(&format!("chaos-{number}"), shape.timeout_ms).await?;
+        }
+        system.triggers =
+            sqlx::query_scalar("select id from triggers order by id").fetch_all(&system.database.pool).await?;
+        Ok(system)
+    }
+
+    async fn create_trigger(&self, name: &str, timeout_ms: u32) -> Result<()> {
+        let address = self.nodes[0].node.address;
+        let url = format!("http://{address}/v1/config/projects/default/eventing/triggers/{name}");
+        let body = serde_json::json!({"type": "chaos", "url": self.receiver.url(), "timeout": timeout_ms}).to_string();
+        let answer = self.http.post(url).header("content-type", "application/json").body(body).send().await?;
+        ensure!(answer.status().is_success(), "a trigger was refused: {}", answer.text().await?);
+        Ok(())
+    }
+
+    /// Nodes are started one after another, so this is the one that has just been.
+    async fn newest_node(&self) -> Result<Uuid> {
+        Ok(sqlx::query_scalar("select id from nodes order by started_at desc limit 1")
+            .fetch_one(&self.database.pool)
+            .await?)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("nodes.log")
+    }
+
+    /// The end of what the nodes logged, for whoever has to find out why something failed.
+    pub fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        format!("the nodes logged last:\n{}", lines[lines.len().saturating_sub(12)..].join("\n"))
+    }
+
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|member| member.node.address).collect()
+    }
+
+    /// Starts a load on all nodes, and waits until it flows.
+    pub async fn load(&self, rate: u32) -> Result<Load> {
+        let load = Load::start(&self.http, self.addresses(), rate);
+        self.resumed(Instant::now(), Duration::from_secs(10)).await?;
+        Ok(load)
+    }
+
+    /// Starts a node again that has ended, at its old address.
+    pub async fn restart(&mut self, number: usize) -> Result<()> {
+        self.nodes[number].node.restart().await.with_context(|| self.last_words())?;
+        self.nodes[number].id = self.newest_node().await?;
+        Ok(())
+    }
+
+    /// The deliveries leased to a node.
+    pub async fn held_by(&self, node: Uuid) -> Result<Vec<Delivery>> {
+        let rows = sqlx::query("select event_id, trigger_id from queue where owner = $1").bind(node);
+        let rows = rows.fetch_all(&self.database.pool).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// The deliveries that some nodes still held when they were killed or frozen just now.
+    pub async fn left_by(&self, numbers: &[usize]) -> Result<Vec<Delivery>> {
+        // Statements that PostgreSQL had got from them by then end within this time.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut left = Vec::new();
+        for number in numbers {
+            left.extend(self.held_by(self.nodes[*number].id).await?);
+        }
+        Ok(left)
+    }
+
+    /// Those of some deliveries that are pending.
+    async fn pending(&self, deliveries: &HashSet<Delivery>) -> Result<usize> {
+        let (events, triggers): (Vec<_>, Vec<_>) = deliveries.iter().copied().unzip();
+        let sql = "select count(*) from queue join unnest($1::uuid[], $2::int[]) as h (event_id, trigger_id)
+                    using (event_id, trigger_id)";
+        let count: i64 = sqlx::query_scalar(sql).bind(events).bind(triggers).fetch_one(&self.database.pool).await?;
+        Ok(count as usize)
+    }
+
+    /// How many of these deliveries the history has from a node.
+    pub async fn finished_by(&self, deliveries: &[Delivery], node: Uuid) -> Result<usize> {
+        let (events, triggers): (Vec<_>, Vec<_>) = deliveries.iter().copied().unzip();
+        let count: i64 = sqlx::query_scalar(
+            "select count(*) from deliveries d
+               join unnest($1::uuid[], $2::int[]) as h (event_id, trigger_id) using (event_id, trigger_id)
+              where d.node = $3",
+        )
+        .bind(events)
+        .bind(triggers)
+        .bind(node)
+        .fetch_one(&self.database.pool)
+        .await?;
+        Ok(count as usize)
+    }
+
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.receiver.look(|requests| requests.iter().filter_map(Arrival::of).collect())
+    }
+
+    /// Waits until a delivery arrives that comes after the given moment. Gives how long after.
+    pub async fn resumed(&self, after: Instant, patience: Duration) -> Result<Duration> {
+        while after.elapsed() < patience {
+            let first = |requests: &[rig::Received]| requests.iter().map(|one| one.at).find(|at| *at > after);
+            if let Some(at) = self.receiver.look(first) {
+                return Ok(at - after);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        anyhow::bail!("no delivery arrived for {patience:?}; {}", self.last_words())
+    }
+
+    /// Waits until every one of these deliveries has arrived again after the given moment. Gives how long the last one took.
+    pub async fn taken_over(&self, deliveries: &[Delivery], after: Instant, patience: Duration) -> Result<Duration> {
+        let wanted: HashSet<_> = deliveries.iter().copied().collect();
+        loop {
+            let mut missing = wanted.clone();
+            let mut last = after;
+            for arrival in self.arrivals().iter().filter(|arrival| arrival.at > after) {
+                if missing.remove(&arrival.delivery) {
+                    last = last.max(arrival.at);
+                }
+            }
+            // One that is not pending any more was written down by the last statement of the broken node.
+            let pending = self.pending(&missing).await?;
+            if pending == 0 {
+                return Ok(last - after);
+            }
+            ensure!(
+                after.elapsed() < patience,
+                "{pending} of {} deliveries were not taken over within {patience:?}; {}",
+                wanted.len(),
+                self.last_words()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// No node has ended.
+    pub fn all_run(&mut self) -> Result<()> {
+        for number in 0..self.nodes.len() {
+            ensure!(self.nodes[number].node.runs()?, "node {number} has ended; {}", self.last_words());
+        }
+        Ok(())
+    }
+
+    /// Ends the load, waits until nothing is in flight, and proves the books: every acknowledged event reached every
+    /// trigger, the history says the same, and nothing is left in the queue.
+    pub async fn close_books(&self, load: Load, allowed_duplicates: usize) -> Result<(Sent, Books)> {
+        let sent = load.stop().await;
+        // First what is wrong, then what the nodes said.
+        let explained = |error: anyhow::Error| anyhow::anyhow!("{error:#}\n{}", self.last_words());
+        sent.check().map_err(explained)?;
+        self.database.settled(SETTLING).await.map_err(explained)?;
+        let books = Books::new(&sent.acknowledged, &self.triggers, &self.arrivals());
+        books.check(allowed_duplicates).map_err(explained)?;
+        let ids: Vec<_> = sent.acknowledged.iter().map(|event| event.id).collect();
+        let kept: i64 = sqlx::query_scalar("select count(*) from events where id = any($1)")
+            .bind(&ids)
+            .fetch_one(&self.database.pool)
+            .await?;
+        ensure!(kept as usize == ids.len(), "{} acknowledged events, {kept} of them in the database", ids.len());
+        let sql = "select count(*) from events e cross join triggers t
+                    where (select count(*) from deliveries d
+                            where d.project_id = e.project_id and d.event_id = e.id and d.trigger_id = t.id
+                              and d.status = 'delivered') <> 1";
+        let unfinished = self.database.number(sql).await?;
+        ensure!(unfinished == 0, "{unfinished} deliveries do not stand in the history exactly once as delivered");
+        Ok((sent, books))
+    }
+
+    /// Stops every node in good order.
+    pub async fn stop(self) -> Result<()> {
+        for member in self.nodes {
+            member.node.stop().await?;
+        }
+        self.database.pool.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! The PostgreSQL of a run, fresh, its databases, and what it has used of the machine so far.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use server::store::embedded::Embedded;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tempfile::TempDir;
+
+use crate::proc;
+
+/// A PostgreSQL as the product itself starts it, in a folder that goes with it.
+pub struct Cluster {
+    embedded: Option<Embedded>,
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    counts_statements: bool,
+}
+
+impl Cluster {
+    /// `settings` of PostgreSQL besides those of the product, name and value.
+    pub async fn start(settings: &[(&str, &str)]) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("mission-control-rig-")
+            // PostgreSQL runs as another user where this is root.
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()?;
+        let extension = std::fs::read_dir("/usr/share/postgresql").into_iter().flatten().flatten();
+        let counts_statements = extension
+            .map(|version| version.path().join("extension/pg_stat_statements.control"))
+            .any(|file| file.exists());
+        let mut settings: Vec<_> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        if counts_statements {
+            settings.push(("shared_preload_libraries".to_owned(), "pg_stat_statements".to_owned()));
+        }
+        let mut cluster = Self { embedded: None, folder, settings, counts_statements };
+        cluster.resume().await?;
+        Ok(cluster)
+    }
+
+    fn options(&self) -> Result<PgConnectOptions> {
+        self.embedded.as_ref().map(Embedded::options).ok_or_else(|| anyhow!("PostgreSQL is stopped"))
+    }
+
+    /// A new database, empty: the first node on it brings the schema.
+    pub async fn database(&self, name: &str) -> Result<Database> {
+        let admin = PgPoolOptions::new().max_connections(1).connect_with(self.options()?).await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("drop database if exists {name} with (force)")))
+            .execute(&admin)
+            .await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&admin).await?;
+        admin.close().await;
+        let options = self.options()?.database(name);
+        let sockets = options.get_socket().cloned().context("PostgreSQL listens on a socket")?;
+        let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await?;
+        if self.counts_statements {
+            sqlx::query("create extension pg_stat_statements").execute(&pool).await?;
+        }
+        let postmaster = self.postmaster()?;
+        Ok(Database { pool, name: name.to_owned(), sockets, postmaster, counts_statements: self.counts_statements })
+    }
+
+    /// Stops it in good order; the folder stays, so that it can start again.
+    pub async fn pause(&mut self) {
+        if let Some(embedded) = self.embedded.take() {
+            embedded.stop().await;
+        }
+    }
+
+    /// Starts it again on the same folder.
+    pub async fn resume(&mut self) -> Result<()> {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.embedded = Some(Embedded::start_with(&self.folder.path().join("data"), &settings).await?);
+        Ok(())
+    }
+
+    /// `kill -9` of every process of it at once. It is started again after half a second. Gives how many were killed.
+    pub fn kill(&self) -> Result<usize> {
+        proc::kill_tree(self.postmaster()?)
+    }
+
+    fn postmaster(&self) -> Result<i32> {
+        let content = std::fs::read_to_string(self.folder.path().join("data/postgres/postmaster.pid"))?;
+        Ok(content.lines().next().unwrap_or_default().trim().parse()?)
+    }
+
+    pub async fn stop(mut self) {
+        self.pause().await;
+    }
+}
+
+/// One database of the cluster.
+pub struct Database {
+    pub pool: PgPool,
+    pub name: String,
+    pub sockets: PathBuf,
+    postmaster: i32,
+    counts_statements: bool,
+}
+
+impl Database {
+    pub fn url(&self) -> String {
+        format!("postgres:///{}?host={}&user=mission_control", self.name, self.sockets.display())
+    }
+
+    /// One number.
+    pub async fn number(&self, sql: &'static str) -> Result<i64> {
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
+    }
+
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Waits until nothing is pending any more.
+    pub async fn settled(&self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if self.number("select count(*) from (select from queue limit 1) as few").await? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bail!("deliveries are still pending after {patience:?}")
+    }
+
+    /// What PostgreSQL has done so far for this database.
+    pub async fn work(&self) -> Result<Work> {
+        // Backends tell their counts about once a second.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        let commits =
+            self.number("select xact_commit::bigint from pg_stat_database where datname = current_database()").await?;
+        let wal_bytes = self.number("select (pg_current_wal_lsn() - '0/0')::bigint").await?;
+        let statements = if self.counts_statements {
+            let sql = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements s
+                        join pg_database d on d.oid = s.dbid and d.datname = current_database()";
+            Some(self.number(sql).await?)
+        } else {
+            None
+        };
+        Ok(Work { cpu: proc::tree_cpu(self.postmaster)?, commits, wal_bytes, statements })
+    }
+}
+
+/// Sums since PostgreSQL started.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    pub cpu: Duration,
+    pub commits: i64,
+    pub wal_bytes: i64,
+    /// `None`: the extension pg_stat_statements is not installed.
+    pub statements: Option<i64>,
+}
