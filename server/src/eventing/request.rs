@@ -155,6 +155,11 @@ fn parse_event(item: &RawValue) -> Result<NewEvent, Vec<FieldError>> {
         ),
     });
     let delay = fields.take("delay", |raw| Delay::from_seconds(number(raw)?));
+    if let (Some(timestamp), Some(delay)) = (timestamp, delay)
+        && !timestamp.can_wait(delay)
+    {
+        fields.error("delay", "The timestamp and the delay together lead beyond the year 9999.");
+    }
     let synchronous = fields.take("isSynchronous", boolean);
     fields
         .take("options", |raw| if raw.get().starts_with('{') { Ok(()) } else { Err("Options are an object.".into()) });
@@ -224,6 +229,7 @@ mod tests {
         assert_eq!(errors(r#"{"type":"a","type":"b"}"#), ["type"]);
         assert_eq!(errors(r#"{"type":"a","data":1,"payload":2}"#), ["payload"]);
         assert_eq!(errors(r#"{"type":"\ud800"}"#), ["type"]);
+        assert_eq!(errors(r#"{"type":"a","timestamp":253402300799999,"delay":1}"#), ["delay"]);
         assert_eq!(errors("7"), ["body"]);
         assert_eq!(errors("[]"), ["body"]);
         assert_eq!(

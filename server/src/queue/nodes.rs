@@ -15,7 +15,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(300);
 const COUNT: Duration = Duration::from_secs(1);
 
 impl Engine {
-    pub(super) async fn keep_alive(self) {
+    pub(super) async fn keep_alive(&self) {
         let mut last_beat: Option<Instant> = None;
         while self.pause(BEAT).await {
             let dead = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    pub(super) async fn maintain(self) {
+    pub(super) async fn maintain(&self) {
         let mut next_housekeeping = Instant::now();
         let mut next_count = Instant::now();
         while self.pause(COUNT).await {
