@@ -118,7 +118,7 @@ impl Engine {
             versions.insert(row.trigger_id, row.trigger_version);
             let key = LeaseKey { event_id: row.event_id, trigger_id: row.trigger_id, run: row.run, fence: row.fence };
             let (Some(event_type), Some(data), Some(due_at)) = (row.event_type, row.data, row.event_due_at) else {
-                self.set_aside(key, row.attempt, "The data of the event is gone from the database.").await;
+                self.set_aside(key, row.attempt, "The data of the event is gone from the database, or damaged.").await;
                 continue;
             };
             let (event_type, data) = (event_type.into(), data.into());
