@@ -27,6 +27,12 @@ pub enum Act {
     BreakOff,
     /// Closes without an answer.
     HangUp,
+    /// These bytes and the end.
+    Raw(Vec<u8>),
+    /// These bytes and a reset.
+    Reset(Vec<u8>),
+    /// The first bytes once, then the others for ever, with so long between.
+    Repeat(Vec<u8>, Vec<u8>, Duration),
 }
 
 impl Act {
@@ -111,6 +117,10 @@ impl Receiver {
         format!("http://{}/hook?a=b", self.address)
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub fn received(&self) -> Vec<Received> {
         self.look(<[Received]>::to_vec)
     }
@@ -123,6 +133,11 @@ impl Receiver {
     /// The most requests that were ever open at once.
     pub fn most_open(&self) -> usize {
         lock(&self.state).most_open
+    }
+
+    /// The requests that are open now.
+    pub fn open(&self) -> usize {
+        lock(&self.state).open
     }
 }
 
@@ -215,5 +230,21 @@ async fn answer(stream: &mut TcpStream, act: Act) -> std::io::Result<bool> {
             Ok(false)
         }
         Act::HangUp => Ok(false),
+        Act::Raw(bytes) => {
+            stream.write_all(&bytes).await?;
+            Ok(false)
+        }
+        Act::Reset(bytes) => {
+            stream.write_all(&bytes).await?;
+            stream.set_zero_linger()?;
+            Ok(false)
+        }
+        Act::Repeat(first, again, between) => {
+            stream.write_all(&first).await?;
+            loop {
+                stream.write_all(&again).await?;
+                tokio::time::sleep(between).await;
+            }
+        }
     }
 }

@@ -42,6 +42,14 @@ pub struct Config {
     #[arg(long, env = "MC_BODY_LIMIT", value_name = "BYTES", default_value_t = 1024 * 1024)]
     pub body_limit: usize,
 
+    /// Time for a client to send the head of a request, and again for its body, in seconds; idle connections are closed after it
+    #[arg(long, env = "MC_READ_TIMEOUT", value_name = "SECONDS", default_value = "30", value_parser = some_seconds)]
+    pub read_timeout: Duration,
+
+    /// Connections of clients at the same time; more have to wait
+    #[arg(long, env = "MC_MAX_CONNECTIONS", value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+
     /// Pending deliveries of a project at which new events are answered with 429
     #[arg(long, env = "MC_BACKLOG_LIMIT", value_name = "N", default_value_t = 1_000_000)]
     pub backlog_limit: u64,
@@ -54,7 +62,7 @@ pub struct Config {
     #[arg(long, env = "MC_CONCURRENCY", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
 
-    /// Deliveries of all triggers in flight on this node
+    /// Deliveries of all triggers in flight on this node; a trigger holds no more of them than are free, so one alone half
     #[arg(long, env = "MC_MAX_IN_FLIGHT", value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_in_flight: u32,
 
@@ -129,6 +137,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// Seconds where none at all would let nothing happen.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        time if time < Duration::from_millis(100) => Err("at least 0.1 seconds are expected".to_owned()),
+        time => Ok(time),
+    }
+}
+
 fn days(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(days @ 1..=36_500) => Ok(Duration::from_secs(days * 24 * 3600)),
@@ -172,6 +188,7 @@ mod tests {
     fn numbers_out_of_range_are_refused() {
         assert!(seconds("-1").is_err() && seconds("NaN").is_err() && seconds("x").is_err());
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(some_seconds("0").is_err() && some_seconds("0.1").is_ok());
         assert!(factor("0.5").is_err() && factor("NaN").is_err());
         assert!(days("0").is_err() && days("1.5").is_err());
         assert_eq!(days("30"), Ok(Duration::from_secs(2_592_000)));

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::api::problem::Problem;
 use crate::api::{self, ApiState};
 use crate::config::Config;
+use crate::connections::{self, Limits};
 use crate::delivery::{Client, NetworkGuard};
 use crate::eventing::Eventing;
 use crate::queue::Engine;
@@ -28,6 +29,8 @@ use crate::telemetry;
 
 /// How long a database of a URL may take to answer at start-up; it may be starting at the same time.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
+/// The largest body of any request in bytes, where `--body-limit` says no more: a form grows when a browser encodes it.
+const LARGEST_FORM: usize = 4 * 1024 * 1024;
 
 /// Why the server does not start, or ended in disorder.
 #[derive(Debug, thiserror::Error)]
@@ -97,13 +100,13 @@ async fn serve_on(
     let engine = Engine::start(store.clone(), client, config.engine()).await.map_err(ServeError::Database)?;
     let eventing = Eventing::new(engine.clone(), guard, dev_mode);
     let app = api::router(ApiState { eventing: eventing.clone(), body_limit: config.body_limit }).merge(ui(eventing));
-    let app = layers(app);
+    let app = layers(app, config.body_limit);
+    let connections = connections::within_limits(config.max_connections as usize, config.max_in_flight as usize);
+    let limits = Limits { read_timeout: config.read_timeout, connections };
 
     tracing::info!(node = %engine.node(), dev_mode, %address, "serving");
     println!("Mission Control: http://{address}");
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let http = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut http = tokio::spawn(http.into_future());
+    let mut http = tokio::spawn(connections::serve(listener, app, limits, stop.clone()));
     let ended = tokio::select! {
         ended = &mut http => Some(ended),
         () = stop.cancelled() => None,
@@ -125,7 +128,6 @@ async fn serve_on(
     engine.shut_down(deadline).await;
     store.close().await;
     match ended {
-        Some(Ok(Err(error))) => Err(ServeError::Http(error)),
         Some(Err(error)) => Err(ServeError::Http(std::io::Error::other(error))),
         _ => Ok(()),
     }
@@ -145,11 +147,13 @@ async fn open_store(options: PgConnectOptions, connections: u32) -> Result<Store
     }
 }
 
-fn layers(app: Router) -> Router {
+fn layers(app: Router, body_limit: usize) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     app.layer(axum::middleware::from_fn(api::refuse_foreign_origins))
+        // Over all routes, since server functions read their bodies whole.
+        .layer(RequestBodyLimitLayer::new(body_limit.saturating_mul(4).max(LARGEST_FORM)))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "same-origin"))
         // Nobody may put Mission Control into a frame and have its buttons clicked.

@@ -1,4 +1,7 @@
-//! Logs: one line an event on standard error, for people or as JSON.
+//! Logs: one line an event on standard error, for people or as JSON. Panics are logged and counted like everything else.
+
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -22,5 +25,24 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
         }
         LogFormat::Json => lines.json().init(),
     }
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many panics this process has survived.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let total = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
+    let what = panic.payload_as_str().unwrap_or("unknown");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let backtrace = std::backtrace::Backtrace::capture();
+    match backtrace.status() {
+        std::backtrace::BacktraceStatus::Captured => tracing::error!(what, place, total, %backtrace, "a panic"),
+        _ => tracing::error!(what, place, total, "a panic"),
+    }
 }

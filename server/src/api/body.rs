@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::ApiState;
 use super::problem::Problem;
+use crate::connections::TooSlow;
 use crate::eventing::Error;
 use crate::eventing::fields::malformed;
 
@@ -27,16 +28,20 @@ impl FromRequest<ApiState> for JsonBytes {
         }
         let limit = state.body_limit;
         axum::body::to_bytes(request.into_body(), limit).await.map(Self).map_err(|error| {
-            let over =
-                std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            if over {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    format!("The body is larger than the {limit} bytes that are accepted (--body-limit)."),
-                )
-            } else {
-                Problem::new(StatusCode::BAD_REQUEST, "The body broke off.")
-            }
+            let mut causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let (status, detail) = causes
+                .find_map(|cause| {
+                    if cause.is::<http_body_util::LengthLimitError>() {
+                        let detail =
+                            format!("The body is larger than the {limit} bytes that are accepted (--body-limit).");
+                        return Some((StatusCode::PAYLOAD_TOO_LARGE, detail));
+                    }
+                    cause.downcast_ref::<TooSlow>().map(|slow| {
+                        (StatusCode::REQUEST_TIMEOUT, format!("Nothing was done: {slow} (--read-timeout)."))
+                    })
+                })
+                .unwrap_or((StatusCode::BAD_REQUEST, "The body broke off.".to_owned()));
+            Problem::new(status, detail)
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -31,13 +32,13 @@ async fn list(
     State(state): State<ApiState>,
     Path(project): Path<String>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let triggers = state.eventing.triggers(&project, query.id.as_deref()).await?;
     if let (Some(id), true) = (&query.id, triggers.is_empty()) {
         return Err(Error::NotFound(format!("There is no trigger {id:?} in the project {project}.")).into());
     }
-    let shown: Vec<_> = triggers.iter().map(shown).collect();
-    Ok(Json(json!({ "result": shown })))
+    let result: Vec<_> = triggers.iter().map(Shown::of).collect();
+    Ok(Json(Listed { result }).into_response())
 }
 
 /// Creates a trigger or replaces the one of that name.
@@ -45,7 +46,7 @@ async fn put(
     State(state): State<ApiState>,
     Path((project, name)): Path<(String, String)>,
     body: JsonBytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let object: &RawValue = body.parse()?;
     if !object.get().starts_with('{') {
         return Err(Error::field(
@@ -56,11 +57,7 @@ async fn put(
     }
     let (input, ignored) = parse(name, object)?;
     let saved = state.eventing.put_trigger(&project, &input).await?;
-    let mut answer = json!({ "result": shown(&saved) });
-    if !ignored.is_empty() {
-        answer["ignored"] = ignored.into();
-    }
-    Ok(Json(answer))
+    Ok(Json(Saved { result: Shown::of(&saved), ignored: &ignored }).into_response())
 }
 
 /// A trigger in a request, and the keys that mean nothing.
@@ -133,20 +130,34 @@ struct Shown<'a> {
     backoff_max: Option<u32>,
 }
 
-fn shown(trigger: &Trigger) -> Value {
-    let shown = Shown {
-        id: &trigger.name,
-        source: &trigger.source,
-        r#type: &trigger.event_type,
-        url: &trigger.url,
-        retries: trigger.retries,
-        timeout: trigger.timeout_ms,
-        options: serde_json::from_str(&trigger.options).ok(),
-        enabled: trigger.enabled,
-        headers: trigger.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        concurrency: trigger.concurrency,
-        backoff_first: trigger.backoff_first_ms,
-        backoff_max: trigger.backoff_max_ms,
-    };
-    serde_json::to_value(shown).unwrap_or_default()
+impl<'a> Shown<'a> {
+    fn of(trigger: &'a Trigger) -> Self {
+        Self {
+            id: &trigger.name,
+            source: &trigger.source,
+            r#type: &trigger.event_type,
+            url: &trigger.url,
+            retries: trigger.retries,
+            timeout: trigger.timeout_ms,
+            options: serde_json::from_str(&trigger.options).ok(),
+            enabled: trigger.enabled,
+            headers: trigger.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            concurrency: trigger.concurrency,
+            backoff_first: trigger.backoff_first_ms,
+            backoff_max: trigger.backoff_max_ms,
+        }
+    }
+}
+
+/// Serialized as it stands: options are the caller's text, and nested as deeply as the caller likes.
+#[derive(Serialize)]
+struct Listed<'a> {
+    result: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Saved<'a> {
+    result: Shown<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ignored: &'a [String],
 }

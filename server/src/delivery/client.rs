@@ -13,11 +13,14 @@ use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use url::Url;
 
-use super::guard::{GuardedResolver, NetworkGuard, Refused, Unresolved};
+use super::guard::{GuardedResolver, Lookup, NetworkGuard, Refused, SystemLookup, Unresolved};
 use super::retry::parse_retry_after;
 
 /// How much of a response body is kept, in bytes; what comes after is not read.
 pub const KEPT_BODY: usize = 64 * 1024;
+
+/// How much of a response's headers is kept, in bytes of their JSON; those after it are left out.
+pub const KEPT_HEADERS: usize = 16 * 1024;
 
 /// Connections that have not been used for this long are closed.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
@@ -54,12 +57,17 @@ pub struct Client {
 
 impl Client {
     pub fn new(guard: Arc<NetworkGuard>) -> reqwest::Result<Self> {
+        Self::with_lookup(guard, SystemLookup)
+    }
+
+    /// One that looks names up in a way of its own.
+    pub fn with_lookup(guard: Arc<NetworkGuard>, lookup: impl Lookup) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("mission-control/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             // A proxy from the environment would resolve names behind the guard's back.
             .no_proxy()
-            .dns_resolver(Arc::new(GuardedResolver(guard.clone())))
+            .dns_resolver(Arc::new(GuardedResolver::new(guard.clone(), lookup)))
             .pool_idle_timeout(IDLE_CONNECTION)
             .tcp_nodelay(true)
             .build()?;
@@ -212,6 +220,10 @@ fn closed(host: &str, port: u16) -> String {
 fn headers_json(headers: &HeaderMap) -> String {
     let mut json = String::with_capacity(headers.len() * 48);
     for name in headers.keys() {
+        let length: usize = headers.get_all(name).iter().map(|value| name.as_str().len() + value.len() + 6).sum();
+        if json.len() + length > KEPT_HEADERS {
+            continue;
+        }
         json.push(if json.is_empty() { '{' } else { ',' });
         let values: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
@@ -241,6 +253,10 @@ mod tests {
         }
         let parsed: serde_json::Value = serde_json::from_str(&headers_json(&headers)).expect("JSON");
         assert_eq!(parsed, serde_json::json!({"x-one": "1, 2", "x-two": "a \"b\" \\"}));
+        headers.append("x-two", HeaderValue::from_bytes(&[b'y'; KEPT_HEADERS]).expect("a value"));
+        headers.insert("x-three", HeaderValue::from_static("3"));
+        let parsed: serde_json::Value = serde_json::from_str(&headers_json(&headers)).expect("JSON");
+        assert_eq!(parsed, serde_json::json!({"x-one": "1, 2", "x-three": "3"}), "what is too long is left out");
         headers.insert("x-odd", HeaderValue::from_bytes(b"\xff").expect("a value"));
         assert!(serde_json::from_str::<serde_json::Value>(&headers_json(&headers)).is_ok());
     }

@@ -26,7 +26,9 @@ impl Backoff {
     /// The wait after the given failed attempt (from 1). `luck` from 0 to 1 is the jitter's random part; `retry_after` is
     /// what the webhook asked for, and is a floor (RFC 9110 section 10.2.3).
     pub fn wait(&self, attempt: u16, luck: f64, retry_after: Option<Duration>) -> Duration {
-        let nominal = self.first.as_secs_f64() * self.factor.powi(i32::from(attempt.saturating_sub(1)));
+        // Nothing times infinity is no number, and a backoff of nothing stays nothing.
+        let growth = self.factor.powi(i32::from(attempt.saturating_sub(1))).min(f64::MAX);
+        let nominal = self.first.as_secs_f64() * growth;
         let jittered = nominal * (1.0 + JITTER * luck);
         let wait = Duration::from_secs_f64(jittered.min(self.longest.as_secs_f64()));
         wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
@@ -47,6 +49,8 @@ pub fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DEFAULT: Backoff = Backoff { first: Duration::from_secs(1), factor: 4.0, longest: Duration::from_secs(3600) };
@@ -89,6 +93,35 @@ mod tests {
         ];
         for (value, seconds) in cases {
             assert_eq!(parse_retry_after(value, now), seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_lies_within_its_bounds(
+            attempt: u16,
+            luck in 0.0..=1.0,
+            first in 0..=31_536_000_000_u64,
+            longest in 0..=31_536_000_000_u64,
+            factor in 1.0..=100.0,
+            retry_after in prop::option::of(any::<u64>()),
+        ) {
+            let [first, longest] = [first, longest].map(Duration::from_millis);
+            let asked = retry_after.map(Duration::from_secs);
+            let wait = Backoff { first, factor, longest }.wait(attempt, luck, asked);
+            let floor = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+            prop_assert!(wait >= floor && wait >= first.min(longest));
+            prop_assert!(wait <= floor.max(longest));
+        }
+
+        #[test]
+        fn no_retry_after_makes_the_parser_fail(value in "\\PC{0,40}", seconds in 0..4_000_000_000_i64) {
+            let now = DateTime::UNIX_EPOCH;
+            drop(parse_retry_after(&value, now));
+            // Whatever date can be written can be read.
+            let at = DateTime::from_timestamp(seconds, 0).expect("a valid instant");
+            let header = at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            prop_assert_eq!(parse_retry_after(&header, now), Some(Duration::from_secs(seconds.unsigned_abs())));
         }
     }
 }

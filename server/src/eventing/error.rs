@@ -51,7 +51,13 @@ fn summary(errors: &[FieldError]) -> String {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if store::is_unavailable(&error) { Self::Unavailable } else { Self::Internal(Arc::new(error)) }
+        if store::is_unavailable(&error) {
+            Self::Unavailable
+        } else if store::is_unstorable_text(&error) {
+            Self::NotFound("Nothing has a name with a null character in it.".to_owned())
+        } else {
+            Self::Internal(Arc::new(error))
+        }
     }
 }
 
@@ -60,6 +66,7 @@ impl From<AcceptError> for Error {
         match error {
             AcceptError::BacklogFull => Self::BacklogFull,
             AcceptError::ShuttingDown => Self::Unavailable,
+            AcceptError::Lost => Self::Internal(Arc::new(error)),
             AcceptError::Store(error) if store::is_unavailable(&error) => Self::Unavailable,
             AcceptError::Store(error) => Self::Internal(error),
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::fields::Members;
 use super::names::{Delay, EventType};
 use super::request::{NewEvent, QueueRequest, parse_data};
-use super::{Error, Eventing, unknown_project};
+use super::{Error, Eventing, may_be_project, unknown_project};
 use crate::delivery::cloud_event::iso;
 use crate::model::{Attempt, Delivery, DeliveryStatus, EventForm, EventOutcome, Queued, Response};
 use crate::store::{AcceptEvent, Accepted, Finished, OutcomeRow, Refusal};
@@ -177,6 +177,7 @@ impl Eventing {
 
     /// Queues events under the given ids, unless their idempotency keys are known.
     async fn accept(&self, project: &str, mut events: Vec<(Uuid, NewEvent)>) -> Result<Vec<QueuedEvent>, Error> {
+        may_be_project(project)?;
         let project_name: Arc<str> = project.into();
         let rows = events
             .iter_mut()

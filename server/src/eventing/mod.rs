@@ -46,8 +46,14 @@ impl Eventing {
     }
 
     async fn find_project(&self, name: &str) -> Result<ProjectRow, Error> {
+        may_be_project(name)?;
         self.store().project(name).await?.ok_or_else(|| unknown_project(name))
     }
+}
+
+/// Spares the database names that nothing can have, such as one with a null character, which PostgreSQL's text cannot hold.
+fn may_be_project(name: &str) -> Result<(), Error> {
+    names::Name::parse(name).map(drop).map_err(|_| unknown_project(name))
 }
 
 fn unknown_project(name: &str) -> Error {

@@ -100,21 +100,26 @@ const LONGEST_DELAY: f64 = 3_155_760_000.0;
 pub struct Timestamp(pub DateTime<Utc>);
 
 impl Timestamp {
-    /// From Unix milliseconds, fractions rounded.
+    /// From Unix milliseconds, fractions rounded. What lies before 1970 is as past as 1970 is.
     pub fn from_millis(millis: f64) -> Result<Self, String> {
+        const WRONG: &str = "A timestamp is Unix milliseconds up to the year 9999.";
         if !millis.is_finite() || millis.abs() > LAST_MILLIS {
-            return Err("A timestamp is Unix milliseconds up to the year 9999.".into());
+            return Err(WRONG.into());
         }
-        DateTime::from_timestamp_millis(millis.round() as i64)
-            .map(Self)
-            .ok_or_else(|| "A timestamp is Unix milliseconds up to the year 9999.".into())
+        // PostgreSQL's time begins in 4713 BC, which this range reaches beyond.
+        DateTime::from_timestamp_millis(millis.max(0.0).round() as i64).map(Self).ok_or_else(|| WRONG.into())
     }
 
     /// From RFC 3339 text such as `2019-10-19T12:40:50.053Z`.
     pub fn parse(text: &str) -> Result<Self, String> {
         DateTime::parse_from_rfc3339(text)
-            .map(|at| Self(at.with_timezone(&Utc)))
             .map_err(|_| format!("A timestamp in text is RFC 3339, such as 2019-10-19T12:40:50.053Z; {text:?} is not."))
+            .and_then(|at| Self::from_millis(at.timestamp_millis() as f64))
+    }
+
+    /// Whether the moment can still be written in four digits of a year when so much is added to it.
+    pub fn can_wait(self, delay: Delay) -> bool {
+        self.0.timestamp_millis() as f64 + delay.0 * 1000.0 <= LAST_MILLIS
     }
 }
 
@@ -169,10 +174,14 @@ mod tests {
         assert_eq!(Timestamp::parse("2019-10-19T14:40:50.053+02:00"), Timestamp::parse(text));
         assert!(Timestamp::from_millis(-1.0).is_ok());
         assert!(Timestamp::from_millis(LAST_MILLIS).is_ok());
+        assert_eq!(Timestamp::from_millis(-LAST_MILLIS), Timestamp::from_millis(0.0));
+        assert_eq!(Timestamp::parse("0000-01-01T00:00:00Z"), Timestamp::from_millis(0.0));
+        let last = Timestamp::from_millis(LAST_MILLIS).expect("the last moment");
+        assert!(last.can_wait(Delay(0.0)) && !last.can_wait(Delay(0.001)));
         for bad in [f64::NAN, f64::INFINITY, LAST_MILLIS + 1.0, -1e300] {
             assert!(Timestamp::from_millis(bad).is_err(), "{bad}");
         }
-        for bad in ["", "tomorrow", "2019-10-19", "2019-13-19T12:40:50Z"] {
+        for bad in ["", "tomorrow", "2019-10-19", "2019-13-19T12:40:50Z", "9999-12-31T23:59:59-23:59"] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
         }
     }

@@ -155,6 +155,11 @@ fn parse_event(item: &RawValue) -> Result<NewEvent, Vec<FieldError>> {
         ),
     });
     let delay = fields.take("delay", |raw| Delay::from_seconds(number(raw)?));
+    if let (Some(timestamp), Some(delay)) = (timestamp, delay)
+        && !timestamp.can_wait(delay)
+    {
+        fields.error("delay", "The timestamp and the delay together lead beyond the year 9999.");
+    }
     let synchronous = fields.take("isSynchronous", boolean);
     fields
         .take("options", |raw| if raw.get().starts_with('{') { Ok(()) } else { Err("Options are an object.".into()) });
@@ -177,6 +182,8 @@ fn parse_event(item: &RawValue) -> Result<NewEvent, Vec<FieldError>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn one(body: &str) -> NewEvent {
@@ -224,6 +231,7 @@ mod tests {
         assert_eq!(errors(r#"{"type":"a","type":"b"}"#), ["type"]);
         assert_eq!(errors(r#"{"type":"a","data":1,"payload":2}"#), ["payload"]);
         assert_eq!(errors(r#"{"type":"\ud800"}"#), ["type"]);
+        assert_eq!(errors(r#"{"type":"a","timestamp":253402300799999,"delay":1}"#), ["delay"]);
         assert_eq!(errors("7"), ["body"]);
         assert_eq!(errors("[]"), ["body"]);
         assert_eq!(
@@ -278,5 +286,48 @@ mod tests {
         assert!(lines[0].contains("line 2"), "{message}");
         // The parser stumbles over the o of nope.
         assert_eq!(lines[2], "        ^", "{message}");
+    }
+
+    /// Any JSON, written in any way.
+    fn json() -> impl Strategy<Value = String> {
+        let space = "[ \t\n\r]{0,2}";
+        let text = prop_oneof![any::<String>(), Just("\u{0}\u{7f}\u{2028}🎉".to_owned())]
+            .prop_map(|text| serde_json::Value::from(text).to_string());
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            Just("\"\\ud800\\/\"".to_owned()),
+            "-?[1-9][0-9]{0,40}(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,6})?",
+            text.clone(),
+        ];
+        leaf.prop_recursive(6, 40, 6, move |inner| {
+            let members = prop::collection::vec((text.clone(), space, inner.clone()), 0..5).prop_map(|members| {
+                let members: Vec<_> = members.into_iter().map(|(key, space, value)| format!("{key}:{space}{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            });
+            let elements = prop::collection::vec((space, inner), 0..5).prop_map(|elements| {
+                let elements: Vec<_> = elements.into_iter().map(|(space, value)| format!("{space}{value}")).collect();
+                format!("[{}]", elements.join(","))
+            });
+            prop_oneof![members, elements]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_data_is_cut_out_unchanged(data in json(), synchronous: bool) {
+            let body = format!("{{\"type\":\"t\", \"data\":\n{data} ,\"isSynchronous\":{synchronous}}}");
+            prop_assert_eq!(&one(&body).data, &data);
+            prop_assert_eq!(parse_data(&format!(" {data}\n")), Ok(data));
+        }
+
+        #[test]
+        fn no_body_makes_the_parser_fail(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0..200_usize, data in json()) {
+            drop(QueueRequest::parse(&body, None));
+            let event = format!("[{{\"type\":\"t\",\"data\":{data}}}]");
+            let cut = cut.min(event.len() - 1);
+            prop_assert!(matches!(QueueRequest::parse(&event.as_bytes()[..cut], None), Err(BadRequest::Malformed(_))));
+            drop(parse_data(&String::from_utf8_lossy(&body)));
+        }
     }
 }

@@ -77,10 +77,22 @@ impl Waiting {
     }
 }
 
+/// The flusher's work.
+pub(super) struct Accepting {
+    incoming: mpsc::Receiver<Job>,
+    waiting: Waiting,
+    running: JoinSet<()>,
+}
+
+impl Accepting {
+    pub fn new(incoming: mpsc::Receiver<Job>) -> Self {
+        Self { incoming, waiting: Waiting::default(), running: JoinSet::new() }
+    }
+}
+
 impl Engine {
-    pub(super) async fn flush_accepts(self, mut incoming: mpsc::Receiver<Job>) {
-        let mut waiting = Waiting::default();
-        let mut running = JoinSet::new();
+    pub(super) async fn flush_accepts(&self, accepting: &mut Accepting) {
+        let Accepting { incoming, waiting, running } = accepting;
         let mut arrived = Vec::new();
         loop {
             tokio::select! {

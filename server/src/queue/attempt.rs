@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chrono::Utc;
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 
@@ -15,6 +16,9 @@ use crate::store::{AttemptRecord, Finished, LEASE_SLACK, Retried};
 
 /// Part of a lease's slack that is kept for writing the outcome down.
 const WRITE_TIME: Duration = Duration::from_secs(5);
+
+/// What an attempt that panicked has for an error.
+const OUR_FAULT: &str = "The server failed while it handled this event; its log says more.";
 
 static DELIVERY: HeaderName = HeaderName::from_static("mission-control-delivery");
 static ATTEMPT: HeaderName = HeaderName::from_static("mission-control-attempt");
@@ -28,11 +32,14 @@ impl Engine {
             while let Some(lease) = next {
                 let trigger_id = lease.trigger_id;
                 let took = engine.attempt(lease).await;
-                let (following, has_room) = engine.0.lanes.leave(trigger_id, took);
-                if has_room {
+                let left = engine.0.lanes.leave(trigger_id, took);
+                if !left.excess.is_empty() {
+                    engine.release(left.excess).await;
+                }
+                if left.has_room {
                     engine.look_now();
                 }
-                next = following;
+                next = left.next;
             }
         });
     }
@@ -50,27 +57,28 @@ impl Engine {
             self.release(vec![lease]).await;
             return None;
         }
-        let key = lease.key();
-        let attempt = lease.attempt;
-        let (took, outcome) = match AssertUnwindSafe(self.post(&lease, &target)).catch_unwind().await {
-            Ok(exchange) => (Some(exchange.duration), self.judge(&lease, &target, exchange)),
-            Err(_) => {
-                // The panic hook has logged it. Set aside with the error, so that it blocks nothing.
-                tracing::error!(event = %key.event_id, trigger = key.trigger_id, "an attempt panicked");
-                let error = Some("The server failed while it handled this event; its log says more.".to_owned());
-                let attempt = attempt as i16;
-                let ended = Finished { lease: key, delivered: false, attempt, record: None, error };
-                (None, complete::Outcome::Finished(ended))
-            }
-        };
+        let clock = Instant::now();
+        let posted = AssertUnwindSafe(self.post(&lease, &target)).catch_unwind().await;
+        let exchange = posted.unwrap_or_else(|_| {
+            // An attempt like any other: tried again, and in the end set aside with this error.
+            tracing::error!(event = %lease.event.id, trigger = lease.trigger_id, attempt = lease.attempt, "an attempt panicked");
+            let duration = clock.elapsed();
+            Exchange { started_at: Utc::now() - duration, duration, answer: None, error: Some(OUR_FAULT.to_owned()) }
+        });
+        let took = exchange.duration;
+        let judged = std::panic::catch_unwind(AssertUnwindSafe(|| self.judge(&lease, &target, exchange)));
+        let outcome = judged.unwrap_or_else(|_| {
+            let (attempt, error) = (lease.attempt as i16, Some(OUR_FAULT.to_owned()));
+            complete::Outcome::Finished(Finished { lease: lease.key(), delivered: false, attempt, record: None, error })
+        });
         self.report(outcome).await;
-        took
+        Some(took)
     }
 
     async fn post(&self, lease: &Lease, target: &Arc<Target>) -> Exchange {
         let Some(url) = &target.url else {
             return Exchange {
-                started_at: chrono::Utc::now(),
+                started_at: Utc::now(),
                 duration: Duration::ZERO,
                 answer: None,
                 error: Some("The trigger's webhook URL cannot be read; edit the trigger.".into()),

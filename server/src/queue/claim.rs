@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::lanes::Entered;
 use super::{Engine, LOST_ATTEMPTS, Lease, Patience, complete};
 use crate::delivery::cloud_event::Event;
 use crate::store::{Claimed, Finished, LeaseKey};
@@ -47,7 +48,7 @@ impl Alarm {
 }
 
 impl Engine {
-    pub(super) async fn poll(self) {
+    pub(super) async fn poll(&self) {
         let mut patience = Patience::new();
         loop {
             let pause = match self.look().await {
@@ -117,7 +118,7 @@ impl Engine {
             versions.insert(row.trigger_id, row.trigger_version);
             let key = LeaseKey { event_id: row.event_id, trigger_id: row.trigger_id, run: row.run, fence: row.fence };
             let (Some(event_type), Some(data), Some(due_at)) = (row.event_type, row.data, row.event_due_at) else {
-                self.set_aside(key, row.attempt, "The data of the event is gone from the database.").await;
+                self.set_aside(key, row.attempt, "The data of the event is gone from the database, or damaged.").await;
                 continue;
             };
             let (event_type, data) = (event_type.into(), data.into());
@@ -158,8 +159,10 @@ impl Engine {
                 continue;
             }
             let slots = target.concurrency.unwrap_or(self.0.settings.concurrency) as usize;
-            if let Some(lease) = self.0.lanes.enter(lease, slots) {
-                self.spawn_attempt(lease);
+            match self.0.lanes.enter(lease, slots) {
+                Entered::Runs(lease) => self.spawn_attempt(lease),
+                Entered::Waits => {}
+                Entered::Refused(lease) => self.release(vec![lease]).await,
             }
         }
     }

@@ -4,13 +4,15 @@
 //! lingers for a moment to gather theirs; one that somebody waits for goes at once.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{Engine, Patience};
-use crate::store::{Finished, LeaseKey, Moved, Retried, Store};
+use crate::store::{AttemptRecord, Finished, LeaseKey, Moved, Retried, Store};
 
 /// The most outcomes in one batch.
 const BATCH: usize = 256;
@@ -19,6 +21,9 @@ const BATCH: usize = 256;
 const ENOUGH: usize = 128;
 /// How long a smaller one lingers.
 const LINGER: Duration = Duration::from_millis(10);
+
+/// The error of an attempt whose own could not be written.
+const UNSTORABLE: &str = "The attempt failed, and what the webhook answered cannot be stored; the server's log says more.";
 
 /// What became of a lease.
 pub(super) enum Outcome {
@@ -39,16 +44,16 @@ impl Outcome {
 
 impl Engine {
     pub(super) async fn report(&self, outcome: Outcome) {
-        // The completer outlives all who report; only a panic in it could close the channel, and then leases expire.
+        // The completer outlives all who report, and is started again after a panic: the channel is open.
         drop(self.0.outcomes.send(outcome).await);
     }
 
-    pub(super) async fn complete(self, mut outcomes: mpsc::Receiver<Outcome>) {
+    pub(super) async fn complete(&self, outcomes: &mut mpsc::Receiver<Outcome>) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
                 biased;
-                _ = outcomes.recv_many(&mut batch, BATCH) => self.linger(&mut outcomes, &mut batch).await,
+                _ = outcomes.recv_many(&mut batch, BATCH) => self.linger(outcomes, &mut batch).await,
                 () = self.0.all_ended.cancelled() => {
                     outcomes.close();
                     while outcomes.recv_many(&mut batch, BATCH).await > 0 {
@@ -104,28 +109,37 @@ impl Engine {
     }
 
     /// Writes a batch, again and again while the database is away. Where the batch itself is refused, each row is tried
-    /// alone, so that one that cannot be written holds up no other; its lease expires. Tells those who wait for them.
+    /// alone, so that one that cannot be written holds up no other; and that one is written without its details. Tells those
+    /// who wait for them.
     async fn persistently(&self, batch: Batch) {
         let mut patience = Patience::new();
         let mut left = vec![batch];
         while let Some(batch) = left.pop() {
-            match batch.write(&self.0.store, self.0.node).await {
-                Ok(moved) => self.tell(batch, &moved),
-                Err(error) if super::unavailable(&error) => {
+            let written = AssertUnwindSafe(batch.write(&self.0.store, self.0.node)).catch_unwind().await;
+            let refusal = match written {
+                Ok(Ok(moved)) => {
+                    self.tell(batch, &moved);
+                    continue;
+                }
+                Ok(Err(error)) if super::unavailable(&error) => {
                     if self.0.all_ended.is_cancelled() {
                         return;
                     }
                     tracing::warn!(%error, rows = batch.len(), "outcomes cannot be written; trying again");
                     patience.wait().await;
                     left.push(batch);
+                    continue;
                 }
-                Err(error) if batch.len() == 1 => {
-                    tracing::error!(%error, "an outcome cannot be written; its lease will expire")
-                }
-                Err(error) => {
-                    tracing::error!(%error, rows = batch.len(), "a batch of outcomes was refused; one by one now");
-                    left.extend(batch.split());
-                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "a panic".to_owned(),
+            };
+            tracing::error!(refusal, rows = batch.len(), "outcomes cannot be written as they are");
+            if batch.len() > 1 {
+                left.extend(batch.split());
+            } else if let Some(bare) = batch.bare() {
+                left.push(bare);
+            } else {
+                tracing::error!("an outcome cannot be written at all; its lease will expire");
             }
         }
     }
@@ -173,4 +187,31 @@ impl Batch {
             Self::Released(rows) => rows.into_iter().map(|row| Self::Released(vec![row])).collect(),
         }
     }
+
+    /// A single outcome with less in it: first without what the webhook answered, then without the attempt. `None` where
+    /// there is nothing more to leave out.
+    fn bare(self) -> Option<Self> {
+        let unstorable = || Some(UNSTORABLE.to_owned());
+        match self {
+            Self::Finished(mut rows) => {
+                let row = rows.first_mut()?;
+                let record = row.record.take()?;
+                row.error = if row.delivered { None } else { unstorable() };
+                if record.response_headers.is_some() {
+                    row.record = Some(without_answer(record, row.error.clone()));
+                }
+                Some(Self::Finished(rows))
+            }
+            Self::Retried(mut rows) => {
+                let row = rows.pop()?;
+                let tried = row.record.error.as_deref() == Some(UNSTORABLE);
+                (!tried).then(|| Self::Retried(vec![Retried { record: without_answer(row.record, unstorable()), ..row }]))
+            }
+            Self::Released(_) => None,
+        }
+    }
+}
+
+fn without_answer(record: AttemptRecord, error: Option<String>) -> AttemptRecord {
+    AttemptRecord { response_headers: None, response_body: None, error, ..record }
 }

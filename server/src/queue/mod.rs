@@ -8,6 +8,9 @@
 //! - Attempts are counted when they are claimed, so one that a crash cut short counts. A delivery is never failed by that
 //!   alone before [`LOST_ATTEMPTS`] of its attempts were lost.
 //! - No transaction is open while a webhook runs.
+//! - An attempt or a task that panics loses nothing and stops nothing: the attempt has failed and is judged like any other
+//!   (in [`attempt`]), an outcome that cannot be written is written without its details (in [`complete`]), and a task is
+//!   started again (in [`supervise`]). Leases that got lost on the way expire.
 //! - What waits, waits in PostgreSQL: a node holds no more than `max_in_flight` deliveries and one batch.
 //!
 //! One task an aspect: [`accept`] flushes batches of events, [`claim`] polls for due deliveries, [`complete`] writes
@@ -19,6 +22,7 @@ mod claim;
 mod complete;
 mod lanes;
 mod nodes;
+mod supervise;
 mod targets;
 mod waiters;
 
@@ -26,6 +30,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +39,8 @@ use uuid::Uuid;
 use crate::delivery::cloud_event::Event;
 use crate::delivery::{Backoff, Client};
 use crate::store::{self, AcceptEvent, Accepted, LeaseKey, Store};
+
+use supervise::supervise;
 
 pub use waiters::Watch;
 
@@ -60,6 +67,9 @@ pub enum AcceptError {
     BacklogFull,
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// Whoever wrote it down panicked: it may be queued or not.
+    #[error("the task that accepts events panicked")]
+    Lost,
     #[error(transparent)]
     Store(Arc<sqlx::Error>),
 }
@@ -146,12 +156,13 @@ impl Engine {
             stop: CancellationToken::new(),
             all_ended: CancellationToken::new(),
         }));
-        let background = &engine.0.background;
-        background.spawn(engine.clone().flush_accepts(accept_jobs));
-        background.spawn(engine.clone().poll());
-        background.spawn(engine.clone().complete(ended));
-        background.spawn(engine.clone().keep_alive());
-        background.spawn(engine.clone().maintain());
+        let tasks = &engine.0.background;
+        let accepting = (engine.clone(), accept::Accepting::new(accept_jobs));
+        supervise(tasks, "flusher", accepting, |(engine, accepting)| engine.flush_accepts(accepting).boxed());
+        supervise(tasks, "poller", engine.clone(), |engine| engine.poll().boxed());
+        supervise(tasks, "completer", (engine.clone(), ended), |(engine, ended)| engine.complete(ended).boxed());
+        supervise(tasks, "heartbeat", engine.clone(), |engine| engine.keep_alive().boxed());
+        supervise(tasks, "housekeeping", engine.clone(), |engine| engine.maintain().boxed());
         Ok(engine)
     }
 
@@ -178,7 +189,7 @@ impl Engine {
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.0.accepts.send(accept::Job { events, reply }).await.map_err(|_| AcceptError::ShuttingDown)?;
-        answer.await.map_err(|_| AcceptError::ShuttingDown)?
+        answer.await.map_err(|_| if self.is_draining() { AcceptError::ShuttingDown } else { AcceptError::Lost })?
     }
 
     /// The name of a trigger that this node has delivered to.

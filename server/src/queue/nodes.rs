@@ -17,7 +17,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(300);
 const COUNT: Duration = Duration::from_secs(1);
 
 impl Engine {
-    pub(super) async fn keep_alive(self) {
+    pub(super) async fn keep_alive(&self) {
         let mut last_beat: Option<Instant> = None;
         // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
         while pause(BEAT, &self.0.all_ended).await {
@@ -44,7 +44,7 @@ impl Engine {
         }
     }
 
-    pub(super) async fn maintain(self) {
+    pub(super) async fn maintain(&self) {
         let mut next_housekeeping = Instant::now();
         let mut next_count = Instant::now();
         while pause(COUNT, &self.0.stop).await {

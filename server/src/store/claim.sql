@@ -43,7 +43,9 @@ claimed as (
 )
 select c.event_id as "event_id!", c.trigger_id as "trigger_id!", c.project_id as "project_id!",
        c.attempt as "attempt!", c.fence as "fence!", c.run as "run!", c.version as "trigger_version!",
-       e.type as "event_type?", e.data as "data?", e.due_at as "event_due_at?"
+       e.type as "event_type?", e.data as "data?",
+       -- A time outside the calendar, which only a damaged row has, is no time.
+       case when isfinite(e.due_at) then e.due_at end as "event_due_at?"
   from claimed c
   left join lateral (
        select type, data, due_at from events where project_id = c.project_id and id = c.event_id limit 1

@@ -135,6 +135,12 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "40001" || code == "40P01"))
 }
 
+/// Whether a parameter held a null character, which PostgreSQL's text cannot: what was looked for cannot exist. Everything
+/// that is stored was parsed before, and holds none.
+pub fn is_unstorable_text(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "22021"))
+}
+
 /// Runs a statement again when it lost to another one, a few times at most.
 async fn retried<T, F>(mut statement: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where

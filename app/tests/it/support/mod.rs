@@ -1,6 +1,8 @@
 //! A fresh database a test, servers that can be killed, receivers that answer as told.
 
+mod certificates;
 mod database;
+mod in_process;
 mod receiver;
 mod server;
 
@@ -8,8 +10,10 @@ use std::time::{Duration, Instant};
 
 pub use rig::{Act, Received};
 
+pub use certificates::Authority;
 pub use database::data_dir;
 pub use database::{Cut, Database};
+pub use in_process::InProcess;
 pub use receiver::Receiver;
 pub use server::{Answer, Process, Server, a_moment, free_port, settled};
 

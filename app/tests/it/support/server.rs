@@ -1,4 +1,5 @@
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::{self, Signal};
@@ -17,6 +18,8 @@ pub struct Process {
     child: Child,
     /// What follows `marker` in the first line that has it.
     pub address: String,
+    /// The lines that it wrote to standard error since.
+    complaints: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
@@ -40,12 +43,15 @@ impl Process {
                 // Whatever else it says must not fill the pipes.
                 let mut errors = BufReader::new(child.stderr.take().expect("a pipe")).lines();
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                let complaints = Arc::new(Mutex::new(Vec::new()));
+                let shared = complaints.clone();
                 tokio::spawn(async move {
                     while let Ok(Some(line)) = errors.next_line().await {
                         println!("{line}");
+                        shared.lock().expect("a lock").push(line);
                     }
                 });
-                return Ok(Self { child, address });
+                return Ok(Self { child, address, complaints });
             }
         }
         let mut errors = String::new();
@@ -56,6 +62,22 @@ impl Process {
 
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id().expect("it runs")).expect("a process id")
+    }
+
+    /// How much memory it holds, in MiB.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a size");
+        line.split_whitespace().nth(1).and_then(|size| size.parse::<usize>().ok()).expect("a number") / 1024
+    }
+
+    /// Fails if it has complained of a panic or a request of its own fault.
+    #[track_caller]
+    pub fn expect_no_fault(&self) {
+        let complaints = self.complaints.lock().expect("a lock");
+        let faults: Vec<_> =
+            complaints.iter().filter(|line| line.contains("panic") || line.contains("a request failed")).collect();
+        assert!(faults.is_empty(), "{faults:?}");
     }
 
     pub fn signal(&self, which: Signal) {
@@ -117,9 +139,10 @@ impl Answer {
 }
 
 /// A server with its project `default`.
-pub struct Server {
-    pub process: Process,
+pub struct Server<P = Process> {
+    pub process: P,
     pub http: reqwest::Client,
+    address: String,
 }
 
 impl Server {
@@ -138,17 +161,27 @@ impl Server {
     }
 
     pub fn of(process: Process) -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .expect("a client");
-        Self { process, http }
+        let address = process.address.clone();
+        Self { process, http: client(), address }
     }
+}
 
+impl Server<()> {
+    /// One that runs elsewhere.
+    pub fn at(address: String) -> Self {
+        Self { process: (), http: client(), address }
+    }
+}
+
+fn client() -> reqwest::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    client.build().expect("a client")
+}
+
+impl<P> Server<P> {
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.process.address)
+        format!("{}{path}", self.address)
     }
 
     pub async fn get(&self, path: &str) -> Answer {
