@@ -6,6 +6,7 @@
 #[cfg(feature = "ssr")]
 pub mod assets;
 pub mod components;
+mod live;
 #[cfg(feature = "ssr")]
 pub mod forms;
 mod page_state;
@@ -21,7 +22,7 @@ use leptos_router::path;
 
 use components::Layout;
 pub use page_state::{PageState, Posted};
-use pages::{NotFound, ProjectsPage, TriggersPage};
+use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, TriggersPage};
 
 /// The application, the same on the server and in the browser.
 #[component]
@@ -37,6 +38,9 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=NotFound>
                     <Route path=path!("/projects") view=ProjectsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/event-triggers") view=TriggersPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events") view=EventsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events/:id") view=EventPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/jobs") view=JobsPage ssr=SsrMode::Async/>
                 </Routes>
             </Layout>
         </Router>

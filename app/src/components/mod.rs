@@ -15,5 +15,5 @@ pub use copy::CopyBlock;
 pub use dialog::Dialog;
 pub use field::{Field, Note, error_of};
 pub use layout::{Layout, PageHeading};
-pub use outcome::OutcomePanel;
+pub use outcome::{OutcomePanel, ResponseView, milliseconds};
 pub use status::{StatusBadge, Tone};

@@ -17,6 +17,7 @@ use crate::components::{ButtonLink, Kind, PageHeading};
 use delete::DeleteDialog;
 use edit::EditDialog;
 use send::SendDialog;
+pub use table::QueueExample;
 use table::{EmptyState, TriggersTable};
 
 /// The open dialog. Which event the send dialog shows is no part of it, so that the form stays as it is meanwhile.

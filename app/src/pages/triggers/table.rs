@@ -120,7 +120,7 @@ pub fn EmptyState(project: String) -> impl IntoView {
 
 /// The command that queues an event.
 #[component]
-fn QueueExample(project: String, event_type: String) -> impl IntoView {
+pub fn QueueExample(project: String, event_type: String) -> impl IntoView {
     let body = format!(r#"{{"type": {}, "data": {{"to": "user@example.com"}}}}"#, serde_json::Value::from(event_type))
         .replace('\'', r"'\''");
     let command = format!(
