@@ -26,7 +26,7 @@ pub fn router(eventing: Eventing) -> Router {
         .route("/projects/{project}/event-triggers", post(triggers))
         .route("/projects/{project}/events", post(events))
         .route("/projects/{project}/events/{id}", post(event))
-        .route("/projects/{project}/jobs", post(jobs))
+        .route("/projects/{project}/events/jobs", post(jobs))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_FORM))
         .with_state(eventing)
 }
@@ -123,7 +123,7 @@ async fn events(
     };
     let form = JobForm { action, filter, rate: values.get("rate").to_owned() };
     match eventing.start_job(&project, &form).await {
-        Ok(_) => Redirect::to(&format!("/projects/{project}/jobs")).into_response(),
+        Ok(_) => Redirect::to(&crate::pages::jobs_path(&project)).into_response(),
         Err(error) => show_again(eventing, request, error, Posted { job: Some(form), ..Posted::default() }).await,
     }
 }
@@ -145,7 +145,7 @@ async fn event(
         other => return unknown(eventing, request, other).await,
     };
     match done {
-        Ok(_) => Redirect::to(&format!("/projects/{project}/events/{id}")).into_response(),
+        Ok(_) => Redirect::to(&format!("{}/{id}", crate::pages::events_path(&project))).into_response(),
         Err(error) => show_again(eventing, request, error, Posted::default()).await,
     }
 }
@@ -159,7 +159,7 @@ async fn jobs(State(eventing): State<Eventing>, Path(project): Path<String>, mut
         return unknown(eventing, request, values.get("intent")).await;
     }
     match eventing.cancel_job(&project, values.get("job")).await {
-        Ok(_) => Redirect::to(&format!("/projects/{project}/jobs")).into_response(),
+        Ok(_) => Redirect::to(&crate::pages::jobs_path(&project)).into_response(),
         Err(error) => show_again(eventing, request, error, Posted::default()).await,
     }
 }

@@ -20,7 +20,7 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
-use components::Layout;
+use components::{Clock, Layout};
 pub use page_state::{PageState, Posted};
 use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, TriggersPage};
 
@@ -29,6 +29,7 @@ use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, TriggersPag
 pub fn App() -> impl IntoView {
     provide_meta_context();
     PageState::provide();
+    Clock::provide();
 
     view! {
         <Title formatter=|title: String| format!("{title} · Mission Control") text="Event triggers"/>
@@ -39,8 +40,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/projects") view=ProjectsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/event-triggers") view=TriggersPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/events") view=EventsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events/jobs") view=JobsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/events/:id") view=EventPage ssr=SsrMode::Async/>
-                    <Route path=path!("/projects/:project/jobs") view=JobsPage ssr=SsrMode::Async/>
                 </Routes>
             </Layout>
         </Router>

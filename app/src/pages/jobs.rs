@@ -9,6 +9,11 @@ use super::{FailurePage, Loading};
 use crate::components::{Kind, PageHeading, StatusBadge, SubmitButton, Tone, When};
 use crate::live::{Live, LiveSwitch};
 
+/// Where a project's bulk jobs are.
+pub fn jobs_path(project: &str) -> String {
+    format!("{}/jobs", events_path(project))
+}
+
 /// The bulk redeliveries and cancellations of a project.
 #[component]
 pub fn JobsPage() -> impl IntoView {
@@ -32,11 +37,7 @@ pub fn JobsPage() -> impl IntoView {
 
 #[component]
 fn Content(project: String, jobs: Vec<Job>, live: Live, changed: Callback<()>) -> impl IntoView {
-    let above = vec![
-        ("Projects".into(), "/projects".into()),
-        (project.clone(), format!("/projects/{project}/event-triggers")),
-        ("Events".into(), events_path(&project)),
-    ];
+    let above = vec![("Events".into(), events_path(&project))];
     let list = if jobs.is_empty() {
         view! {
             <p class="rounded-lg border border-line bg-surface px-6 py-12 text-center text-sm text-soft">
@@ -92,7 +93,7 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
 
 #[component]
 fn Stop(project: String, job: String, changed: Callback<()>) -> impl IntoView {
-    let path = format!("/projects/{project}/jobs");
+    let path = jobs_path(&project);
     let id = job.clone();
     let stop = Action::new(move |(): &()| cancel_job(project.clone(), job.clone()));
     Effect::new(move |_| {

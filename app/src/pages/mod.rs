@@ -9,7 +9,7 @@ mod triggers;
 
 pub use event::EventPage;
 pub use events::{EventsPage, events_path};
-pub use jobs::JobsPage;
+pub use jobs::{JobsPage, jobs_path};
 pub use not_found::NotFound;
 pub use projects::ProjectsPage;
 pub use triggers::TriggersPage;

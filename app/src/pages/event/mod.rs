@@ -43,11 +43,7 @@ pub fn EventPage() -> impl IntoView {
 fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()>) -> impl IntoView {
     let EventDetail { summary, cloud_event, deliveries } = event;
     let path = format!("{}/{}", events_path(&project), summary.id);
-    let above = vec![
-        ("Projects".into(), "/projects".into()),
-        (project.clone(), format!("/projects/{project}/event-triggers")),
-        ("Events".into(), events_path(&project)),
-    ];
+    let above = vec![("Events".into(), events_path(&project))];
     let status = |status| deliveries.iter().any(|delivery| delivery.status == status);
     let (waits, ended) = (status(DeliveryStatus::Pending), deliveries.iter().any(|one| one.status != DeliveryStatus::Pending));
     let redeliverable = ended || deliveries.is_empty();

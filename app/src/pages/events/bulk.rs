@@ -16,7 +16,7 @@ pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> im
     let failure = RwSignal::new(failure);
     let back = url_of(&project, &filter, &[]);
     let here = url_of(&project, &filter, &[("bulk", action.as_str())]);
-    let jobs = format!("/projects/{project}/jobs");
+    let jobs = crate::pages::jobs_path(&project);
     let count = {
         let (project, filter) = (project.clone(), filter.clone());
         Resource::new(|| (), move |()| count_events(project.clone(), filter.clone()))

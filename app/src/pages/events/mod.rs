@@ -13,7 +13,7 @@ use server::functions::{Failure, load_events, load_triggers};
 use server::model::{EventFilter, EventPage, EventQuery, FieldError, JobAction, Submitted, TriggersPage};
 
 use super::{FailurePage, Loading};
-use crate::components::{ButtonLink, Kind, PageHeading};
+use crate::components::{ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
 use bulk::BulkDialog;
 use filters::Filters;
@@ -22,7 +22,7 @@ use table::{Empty, EventsTable, NoMatch, Pages};
 
 /// Where a project's events are.
 pub fn events_path(project: &str) -> String {
-    format!("/projects/{project}/events")
+    Section::Events.path(project)
 }
 
 /// What the page's URL says.
@@ -102,8 +102,6 @@ fn Content(
     live: Live,
 ) -> impl IntoView {
     let project = frame.project.name.clone();
-    let path = events_path(&project);
-    let above = vec![("Projects".into(), "/projects".into()), (frame.project.title.clone(), path)];
     let EventQuery { filter, cursor, .. } = query;
     let errors = events.as_ref().err().cloned().unwrap_or_default();
     let log = match events {
@@ -125,9 +123,9 @@ fn Content(
         }
     };
     let [redeliver, cancel] = ["redeliver", "cancel"].map(|action| url_of(&project, &filter, &[("bulk", action)]));
-    let jobs = format!("/projects/{project}/jobs");
+    let jobs = super::jobs_path(&project);
     view! {
-        <PageHeading title="Events" above=above>
+        <PageHeading title="Events">
             <LiveSwitch live=live/>
             <ButtonLink href=jobs kind=Kind::Plain>"Bulk jobs"</ButtonLink>
             <ButtonLink href=redeliver kind=Kind::Plain>"Redeliver…"</ButtonLink>
