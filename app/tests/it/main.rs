@@ -4,6 +4,8 @@ mod admin_api;
 mod claims;
 mod delivery;
 mod engine;
+mod events_api;
+mod jobs;
 mod pages;
 mod queue_api;
 mod scheduling;

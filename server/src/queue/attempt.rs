@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 
+use super::tally::Ending;
 use super::targets::Target;
 use super::{Engine, Lease, complete};
 use crate::delivery::{Backoff, Exchange};
@@ -51,7 +52,7 @@ impl Engine {
             return None;
         }
         let key = lease.key();
-        let attempt = lease.attempt;
+        let (attempt, project_id) = (lease.attempt, lease.event.project_id);
         let (took, outcome) = match AssertUnwindSafe(self.post(&lease, &target)).catch_unwind().await {
             Ok(exchange) => (Some(exchange.duration), self.judge(&lease, &target, exchange)),
             Err(_) => {
@@ -63,6 +64,13 @@ impl Engine {
                 (None, complete::Outcome::Finished(ended))
             }
         };
+        let ending = match &outcome {
+            complete::Outcome::Finished(one) if one.delivered => Ending::Delivered,
+            complete::Outcome::Finished(_) => Ending::Failed,
+            _ => Ending::Retried,
+        };
+        self.0.tallies.add(project_id, key.trigger_id, ending, took.unwrap_or_default());
+        self.0.changes.note(project_id, key.event_id);
         self.report(outcome).await;
         took
     }

@@ -11,14 +11,17 @@
 //! - What waits, waits in PostgreSQL: a node holds no more than `max_in_flight` deliveries and one batch.
 //!
 //! One task an aspect: [`accept`] flushes batches of events, [`claim`] polls for due deliveries, [`complete`] writes
-//! outcomes, [`nodes`] keeps this node alive and buries dead ones. [`lanes`] keeps every trigger to its concurrency.
+//! outcomes, [`nodes`] keeps this node alive and buries dead ones, [`tally`] counts outcomes. [`lanes`] keeps every trigger
+//! to its concurrency, and [`changes`] tells pages what has changed.
 
 mod accept;
 mod attempt;
+mod changes;
 mod claim;
 mod complete;
 mod lanes;
 mod nodes;
+mod tally;
 mod targets;
 mod waiters;
 
@@ -36,6 +39,8 @@ use crate::delivery::cloud_event::Event;
 use crate::delivery::{Backoff, Client};
 use crate::store::{self, AcceptEvent, Accepted, LeaseKey, Store};
 
+pub use changes::{Changed, Listener};
+pub use tally::{Counts, quantile_ms};
 pub use waiters::Watch;
 
 /// Attempts lost to crashes before a delivery is set aside as failed: an event that kills whoever touches it must not do
@@ -81,6 +86,8 @@ struct Inner {
     lanes: lanes::Lanes,
     targets: targets::Targets,
     waiters: waiters::Waiters,
+    changes: changes::Changes,
+    tallies: tally::Tallies,
     alarm: claim::Alarm,
     backlog: Mutex<Backlog>,
     /// No new leases from now on.
@@ -137,6 +144,8 @@ impl Engine {
             outcomes,
             targets: targets::Targets::default(),
             waiters: waiters::Waiters::default(),
+            changes: changes::Changes::default(),
+            tallies: tally::Tallies::default(),
             alarm: claim::Alarm::default(),
             backlog: Mutex::new(Backlog { pending: HashMap::new(), stale: true }),
             draining: AtomicBool::new(false),
@@ -151,12 +160,18 @@ impl Engine {
         background.spawn(engine.clone().complete(ended));
         background.spawn(engine.clone().keep_alive());
         background.spawn(engine.clone().maintain());
+        background.spawn(engine.clone().flush_tallies());
         Ok(engine)
     }
 
     /// This process's identity.
     pub fn node(&self) -> Uuid {
         self.0.node
+    }
+
+    /// `source` of every CloudEvent.
+    pub fn instance(&self) -> Uuid {
+        self.0.instance
     }
 
     pub fn store(&self) -> &Store {
@@ -190,6 +205,31 @@ impl Engine {
         self.0.alarm.ring_at(Instant::now());
     }
 
+    /// Hears of the events of a project that change on this node.
+    pub fn listen(&self, project_id: i32) -> Listener {
+        self.0.changes.listen(project_id)
+    }
+
+    /// Is told that deliveries of these events were queued or ended by other means than the engine's own.
+    pub fn touched(&self, project: &str, project_id: i32, events: &[Uuid], queued: usize) {
+        if queued > 0 {
+            self.raise_backlog(project, queued as i64);
+            self.look_now();
+        }
+        self.0.waiters.wake(events);
+        for event_id in events {
+            self.0.changes.note(project_id, *event_id);
+        }
+    }
+
+    /// Runs a task until it ends; it ends when its token says so.
+    pub fn spawn<F>(&self, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.background.spawn(task(self.0.stop.clone()));
+    }
+
     /// Takes no more work, lets attempts under way end for at most `grace`, gives back the rest, and writes everything down.
     pub async fn shut_down(&self, grace: Duration) {
         let inner = &self.0;
@@ -205,6 +245,7 @@ impl Engine {
         if tokio::time::timeout(Duration::from_secs(5), inner.background.wait()).await.is_err() {
             tracing::warn!("the last outcomes could not be written; their leases expire by themselves");
         }
+        self.flush_tallies_now().await;
         if let Err(error) = inner.store.leave(inner.node).await {
             tracing::warn!(%error, "could not take leave; the leases of this node expire by themselves");
         }
@@ -214,7 +255,8 @@ impl Engine {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    fn backlog_is_full(&self, project: &str) -> bool {
+    /// Whether so much waits that no more is taken.
+    pub fn backlog_is_full(&self, project: &str) -> bool {
         let backlog = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner);
         backlog.pending.get(project).is_some_and(|pending| *pending as u64 >= self.0.settings.backlog_limit)
     }

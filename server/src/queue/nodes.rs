@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// Sleeps; `false`: the engine stops.
-    async fn pause(&self, time: Duration) -> bool {
+    pub(super) async fn pause(&self, time: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(time) => true,
             () = self.0.stop.cancelled() => false,
