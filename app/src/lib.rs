@@ -6,9 +6,9 @@
 #[cfg(feature = "ssr")]
 pub mod assets;
 pub mod components;
-mod live;
 #[cfg(feature = "ssr")]
 pub mod forms;
+mod live;
 mod page_state;
 pub mod pages;
 #[cfg(feature = "ssr")]

@@ -69,7 +69,10 @@ pub fn Plot(
                 heights[step] += value;
                 // Something that happened is seen, however little it was.
                 let height = (low - high).max(1.0);
-                marks.push(view! { <rect x=x(step) y=low - height width=(width - 1.0).max(1.0) height=height class=class/> }.into_any());
+                marks.push(
+                    view! { <rect x=x(step) y=low - height width=(width - 1.0).max(1.0) height=height class=class/> }
+                        .into_any(),
+                );
             }
         } else {
             let class = if one.look == Look::Line { "plot-line" } else { "plot-line plot-dashed" };
@@ -79,7 +82,13 @@ pub fn Plot(
     let said = |step: usize| {
         let values: Vec<_> = series
             .iter()
-            .map(|one| format!("{} {}", one.name, one.values.get(step).copied().flatten().map_or_else(|| "–".to_owned(), short)))
+            .map(|one| {
+                format!(
+                    "{} {}",
+                    one.name,
+                    one.values.get(step).copied().flatten().map_or_else(|| "–".to_owned(), short)
+                )
+            })
             .collect();
         format!("{} UTC: {} {unit}", clock(&times[step]), values.join(", "))
     };
@@ -90,7 +99,10 @@ pub fn Plot(
             }
         })
         .collect_view();
-    let heads = series.iter().map(|one| view! { <th scope="col" class="px-2 py-1 text-right font-medium">{one.name}</th> }).collect_view();
+    let heads = series
+        .iter()
+        .map(|one| view! { <th scope="col" class="px-2 py-1 text-right font-medium">{one.name}</th> })
+        .collect_view();
     let rows = times
         .iter()
         .enumerate()

@@ -75,7 +75,8 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
         view! { <progress class="w-full" max=total.to_string() value=job.done.min(total).to_string() aria-label="Progress"></progress> }
     });
     let rate = job.rate.map(|rate| format!(", at most {rate} a second"));
-    let stop = (job.state == JobState::Running).then(|| view! { <Stop project=project.clone() job=job.id.clone() changed=changed/> });
+    let stop = (job.state == JobState::Running)
+        .then(|| view! { <Stop project=project.clone() job=job.id.clone() changed=changed/> });
     view! {
         <li class="flex flex-col gap-2 px-4 py-3 text-sm">
             <div class="flex flex-wrap items-center gap-x-3 gap-y-1">

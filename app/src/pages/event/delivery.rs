@@ -6,7 +6,12 @@ use crate::components::{ResponseView, StatusBadge, Tone, When, milliseconds};
 
 /// One trigger's delivery: where it stands, what it waits for, and every attempt of every run.
 #[component]
-pub fn DeliverySection(project: String, event: String, delivery: DeliveryDetail, changed: Callback<()>) -> impl IntoView {
+pub fn DeliverySection(
+    project: String,
+    event: String,
+    delivery: DeliveryDetail,
+    changed: Callback<()>,
+) -> impl IntoView {
     let DeliveryDetail { trigger, deleted, status, request, wait, runs } = delivery;
     let action = match status {
         DeliveryStatus::Pending => Some((Action::Cancel, "Cancel")),
@@ -50,11 +55,14 @@ pub fn DeliverySection(project: String, event: String, delivery: DeliveryDetail,
 #[component]
 fn WaitView(wait: Wait) -> impl IntoView {
     let at = wait.next_attempt_at.map(|at| view! { " " <When at=at/> });
-    let node = wait.node.map(|node| view! { <span class="ml-2 font-mono text-xs text-soft">{format!("node {node}")}</span> });
+    let node =
+        wait.node.map(|node| view! { <span class="ml-2 font-mono text-xs text-soft">{format!("node {node}")}</span> });
     let tone = match wait.reason {
         WaitReason::InFlight => "rounded-md bg-sunken px-3 py-2 text-ink",
         WaitReason::Paused => "rounded-md bg-sunken px-3 py-2 text-soft",
-        WaitReason::Scheduled | WaitReason::Retry | WaitReason::FreeSlot => "rounded-md bg-warn-soft px-3 py-2 text-warn",
+        WaitReason::Scheduled | WaitReason::Retry | WaitReason::FreeSlot => {
+            "rounded-md bg-warn-soft px-3 py-2 text-warn"
+        }
     };
     view! { <p class=tone data-testid="wait">{wait.text} {at} {node}</p> }
 }

@@ -21,7 +21,8 @@ use delivery::DeliverySection;
 #[component]
 pub fn EventPage() -> impl IntoView {
     let params = use_params_map();
-    let of_url = move |name: &'static str| Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()));
+    let of_url =
+        move |name: &'static str| Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()));
     let (project, id) = (of_url("project"), of_url("id"));
     let event = Resource::new(move || (project.get(), id.get()), |(project, id)| load_event(project, id));
     let changed = Callback::new(move |()| event.refetch());
@@ -45,7 +46,8 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
     let path = format!("{}/{}", events_path(&project), summary.id);
     let above = vec![("Events".into(), events_path(&project))];
     let status = |status| deliveries.iter().any(|delivery| delivery.status == status);
-    let (waits, ended) = (status(DeliveryStatus::Pending), deliveries.iter().any(|one| one.status != DeliveryStatus::Pending));
+    let (waits, ended) =
+        (status(DeliveryStatus::Pending), deliveries.iter().any(|one| one.status != DeliveryStatus::Pending));
     let redeliverable = ended || deliveries.is_empty();
     let again = deliveries.iter().find(|delivery| !delivery.deleted).map(|delivery| {
         let href = format!("/projects/{project}/event-triggers?trigger={}&copy={}", delivery.trigger, summary.id);

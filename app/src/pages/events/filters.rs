@@ -16,7 +16,8 @@ pub fn Filters(project: String, filter: EventFilter, frame: TriggersPage, errors
         view! { <ButtonLink href=path.clone() kind=Kind::Plain>"Clear"</ButtonLink> }
     });
     // What is seldom used is folded away, unless it is in use.
-    let detailed = [&filter.from, &filter.to, &filter.id, &filter.path, &filter.value].iter().any(|value| !value.is_empty());
+    let detailed =
+        [&filter.from, &filter.to, &filter.id, &filter.path, &filter.value].iter().any(|value| !value.is_empty());
     let statuses = EventStatus::ALL.into_iter().map(|status| (status.as_str().to_owned(), words(status).to_owned()));
     let triggers = frame.triggers.into_iter().map(|trigger| (trigger.name.clone(), trigger.name));
     let types = frame.types.into_iter().map(|name| view! { <option value=name></option> }).collect_view();

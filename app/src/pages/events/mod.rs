@@ -114,7 +114,8 @@ fn Content(
             view! { <NoMatch project=project.clone() filter=filter.clone() page=page/> }.into_any()
         }
         Ok(page) => {
-            let pages = view! { <Pages project=project.clone() filter=filter.clone() cursor=cursor page=page.clone()/> };
+            let pages =
+                view! { <Pages project=project.clone() filter=filter.clone() cursor=cursor page=page.clone()/> };
             view! {
                 <EventsTable project=project.clone() events=page.events/>
                 {pages}

@@ -30,7 +30,8 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
     let counted = |of: fn(&Tally) -> u64| {
         figures.series.iter().map(|bucket| Some(of(&bucket.tally) as f64 / minutes)).collect::<Vec<_>>()
     };
-    let measured = |of: fn(&Tally) -> Option<f64>| figures.series.iter().map(|bucket| of(&bucket.tally)).collect::<Vec<_>>();
+    let measured =
+        |of: fn(&Tally) -> Option<f64>| figures.series.iter().map(|bucket| of(&bucket.tally)).collect::<Vec<_>>();
     let outcomes = vec![
         Series { name: "delivered", values: counted(|tally| tally.delivered), look: Look::Good },
         Series { name: "failed", values: counted(|tally| tally.failed), look: Look::Bad },
