@@ -29,7 +29,7 @@ impl Live {
                     changed.run(());
                 }
             });
-            let broken = Closure::<dyn FnMut()>::new(move || drop(live.connected.try_set(false)));
+            let broken = Closure::<dyn FnMut()>::new(move || _ = live.connected.try_set(false));
             let told = Closure::<dyn FnMut()>::new(move || changed.run(()));
             source.set_onopen(Some(open.as_ref().unchecked_ref()));
             source.set_onerror(Some(broken.as_ref().unchecked_ref()));
@@ -37,8 +37,8 @@ impl Live {
             drop(listening);
             let line = StoredValue::new_local((source, open, broken, told));
             on_cleanup(move || {
-                drop(line.try_with_value(|(source, ..)| source.close()));
-                drop(live.connected.try_set(false));
+                _ = line.try_with_value(|(source, ..)| source.close());
+                _ = live.connected.try_set(false);
             });
         });
         live
