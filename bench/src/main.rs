@@ -3,6 +3,7 @@
 mod ceilings;
 mod cluster;
 mod load;
+mod log;
 mod plot;
 mod receiver;
 mod report;
@@ -113,6 +114,7 @@ async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
         "nodes" => scenarios::nodes,
         "shapes" => scenarios::shapes,
         "history" => scenarios::history,
+        "log" => log::event_log,
     }
     Ok(report)
 }

@@ -26,7 +26,7 @@ const MAX_RATE: u32 = 100_000;
 /// Seconds until another node takes over the job of one that is gone.
 const LEASE: f64 = 15.0;
 /// Between two looks for jobs that nobody holds; a new one is taken up at once.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(10);
 /// A job waits so long before it looks again whether the backlog has room.
 const FULL: Duration = Duration::from_secs(2);
 /// Jobs that a node works on at once.
