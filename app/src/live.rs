@@ -33,7 +33,7 @@ impl Live {
             let told = Closure::<dyn FnMut()>::new(move || changed.run(()));
             source.set_onopen(Some(open.as_ref().unchecked_ref()));
             source.set_onerror(Some(broken.as_ref().unchecked_ref()));
-            let listening = source.add_event_listener_with_callback("changed", told.as_ref().unchecked_ref());
+            let listening = source.add_event_listener_with_callback("change", told.as_ref().unchecked_ref());
             drop(listening);
             let line = StoredValue::new_local((source, open, broken, told));
             on_cleanup(move || {
