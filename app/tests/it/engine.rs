@@ -40,6 +40,12 @@ async fn an_event_without_data_in_the_database_is_set_aside() {
         database.count("select count(*) from deliveries where status = 'failed' and error like '%gone%'").await,
         1
     );
+    // A failure like any other in the statistics.
+    eventually("counted", async || {
+        (database.count("select count(*) from tallies where span = 60 and failed = 1 and delivered = 0").await == 1)
+            .then_some(())
+    })
+    .await;
     // It blocks nobody.
     server.queue(&json!({"type": "t"})).await.expect(202);
     receiver.wait_for(1).await;

@@ -77,7 +77,7 @@ impl Engine {
             complete::Outcome::Finished(_) => Ending::Failed,
             _ => Ending::Retried,
         };
-        self.0.tallies.add(lease.event.project_id, lease.trigger_id, ending, took);
+        self.0.tallies.add(lease.event.project_id, lease.trigger_id, ending, Some(took));
         self.0.changes.note(lease.event.project_id, lease.event.id);
         self.report(outcome).await;
         Some(took)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::lanes::Entered;
+use super::tally::Ending;
 use super::{Engine, LOST_ATTEMPTS, Lease, Patience, complete};
 use crate::delivery::cloud_event::Event;
 use crate::store::{Claimed, Finished, LeaseKey};
@@ -118,7 +119,8 @@ impl Engine {
             versions.insert(row.trigger_id, row.trigger_version);
             let key = LeaseKey { event_id: row.event_id, trigger_id: row.trigger_id, run: row.run, fence: row.fence };
             let (Some(event_type), Some(data), Some(due_at)) = (row.event_type, row.data, row.event_due_at) else {
-                self.set_aside(key, row.attempt, "The data of the event is gone from the database, or damaged.").await;
+                let why = "The data of the event is gone from the database, or damaged.";
+                self.set_aside(row.project_id, key, row.attempt, why).await;
                 continue;
             };
             let (event_type, data) = (event_type.into(), data.into());
@@ -146,16 +148,13 @@ impl Engine {
         }
         for lease in leases {
             let Some(target) = self.0.targets.get(lease.trigger_id) else {
-                self.set_aside(lease.key(), lease.attempt as i16, "The trigger is gone from the database.").await;
+                let why = "The trigger is gone from the database.";
+                self.set_aside(lease.event.project_id, lease.key(), lease.attempt as i16, why).await;
                 continue;
             };
             if lease.attempt > target.retries.saturating_add(1).saturating_add(LOST_ATTEMPTS) {
-                self.set_aside(
-                    lease.key(),
-                    lease.attempt as i16,
-                    "Too many attempts were cut short by a crash of the server.",
-                )
-                .await;
+                let why = "Too many attempts were cut short by a crash of the server.";
+                self.set_aside(lease.event.project_id, lease.key(), lease.attempt as i16, why).await;
                 continue;
             }
             let slots = target.concurrency.unwrap_or(self.0.settings.concurrency) as usize;
@@ -167,8 +166,10 @@ impl Engine {
         }
     }
 
-    /// Ends a delivery as failed without another attempt, so that it blocks nothing.
-    async fn set_aside(&self, lease: LeaseKey, attempt: i16, why: &str) {
+    /// Ends a delivery of a project as failed without another attempt, so that it blocks nothing.
+    async fn set_aside(&self, project_id: i32, lease: LeaseKey, attempt: i16, why: &str) {
+        self.0.tallies.add(project_id, lease.trigger_id, Ending::Failed, None);
+        self.0.changes.note(project_id, lease.event_id);
         let ended = Finished { lease, delivered: false, attempt, record: None, error: Some(why.to_owned()) };
         self.report(complete::Outcome::Finished(ended)).await;
     }

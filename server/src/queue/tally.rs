@@ -45,8 +45,10 @@ impl Default for Counts {
 }
 
 impl Counts {
-    fn add(&mut self, ending: Ending, took: Duration) {
-        self.durations[place(took)] += 1;
+    fn add(&mut self, ending: Ending, took: Option<Duration>) {
+        if let Some(took) = took {
+            self.durations[place(took)] += 1;
+        }
         let outcome = match ending {
             Ending::Delivered => {
                 self.delivered += 1;
@@ -91,8 +93,8 @@ pub fn quantile_ms(durations: &[i64], part: f64) -> Option<f64> {
 pub(super) struct Tallies(Mutex<HashMap<(i32, i32), Counts>>);
 
 impl Tallies {
-    /// Counts an attempt of a project's trigger.
-    pub fn add(&self, project_id: i32, trigger_id: i32, ending: Ending, took: Duration) {
+    /// Counts an attempt of a project's trigger, or a delivery that ended without one and so took no time.
+    pub fn add(&self, project_id: i32, trigger_id: i32, ending: Ending, took: Option<Duration>) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.entry((project_id, trigger_id)).or_default().add(ending, took);
     }
@@ -134,7 +136,7 @@ mod tests {
     fn quantiles_are_right_to_an_eighth() {
         let mut counts = Counts::default();
         for millis in 1..=1_000 {
-            counts.add(Ending::Delivered, Duration::from_millis(millis));
+            counts.add(Ending::Delivered, Some(Duration::from_millis(millis)));
         }
         let durations: Vec<_> = counts.durations.iter().map(|count| i64::from(*count)).collect();
         for (part, exact) in [(0.5, 500.0), (0.95, 950.0), (1.0, 1_000.0), (0.0, 1.0)] {
@@ -157,13 +159,14 @@ mod tests {
     #[test]
     fn the_last_outcomes_are_remembered() {
         let mut counts = Counts::default();
-        counts.add(Ending::Failed, Duration::ZERO);
-        counts.add(Ending::Retried, Duration::ZERO);
+        counts.add(Ending::Failed, None);
+        counts.add(Ending::Retried, Some(Duration::ZERO));
         assert_eq!(counts.outcomes, "f");
         for _ in 0..REMEMBERED {
-            counts.add(Ending::Delivered, Duration::ZERO);
+            counts.add(Ending::Delivered, Some(Duration::ZERO));
         }
         assert_eq!(counts.outcomes, "d".repeat(REMEMBERED));
         assert_eq!((counts.delivered, counts.failed, counts.retried), (20, 1, 1));
+        assert_eq!(counts.durations.iter().sum::<u32>(), 21, "what was never attempted has no duration");
     }
 }
