@@ -18,46 +18,61 @@ pub struct Live {
     eventing: Eventing,
     project_id: i32,
     listener: Listener,
-    seen: Option<(Option<Uuid>, i64)>,
+    seen: (Option<Uuid>, i64),
+    /// Since when everything that was seen may have been done by this node, which is busy.
+    unclear_since: Option<Instant>,
 }
 
 impl Eventing {
     /// Listens to the events of a project.
     pub async fn live(&self, project: &str) -> Result<Live, Error> {
         let project_id = self.find_project(project).await?.id;
-        let seen = Some(self.store().fingerprint(project_id).await?);
-        Ok(Live { eventing: self.clone(), project_id, listener: self.engine.listen(project_id), seen })
+        let seen = self.store().fingerprint(project_id, Uuid::nil()).await?;
+        Ok(Live {
+            eventing: self.clone(),
+            project_id,
+            listener: self.engine.listen(project_id),
+            seen,
+            unclear_since: None,
+        })
     }
 }
 
 impl Live {
     /// Waits for the next change, at most two a second. Names the events that changed on this node; where another node has
-    /// changed something, `more` is set.
+    /// changed something, or may have while this one was busy, `more` is set.
     pub async fn next(&mut self) -> Changed {
         let changed_here = loop {
             tokio::select! {
                 () = self.listener.changed() => break true,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(LOOK) => self.unclear_since = None,
             }
             if self.changed_elsewhere().await {
                 break false;
             }
         };
+        let mut more = !changed_here;
         if changed_here {
-            tokio::time::sleep_until(Instant::now() + APART).await;
-            // What this node has done itself is no news of others.
-            self.changed_elsewhere().await;
+            tokio::time::sleep(APART).await;
+            // Once, it is what this node has done itself. Where that goes on, others may hide behind it.
+            if self.changed_elsewhere().await {
+                more = self.unclear_since.get_or_insert_with(Instant::now).elapsed() >= LOOK;
+            }
+        }
+        if more {
+            self.unclear_since = None;
         }
         let mut changed = self.listener.take();
-        changed.more |= !changed_here;
+        changed.more |= more;
         changed
     }
 
     async fn changed_elsewhere(&mut self) -> bool {
         // While the database is away there is nothing to tell.
-        let Ok(now) = self.eventing.store().fingerprint(self.project_id).await else {
+        let newest = self.seen.0.unwrap_or_default();
+        let Ok(now) = self.eventing.store().fingerprint(self.project_id, newest).await else {
             return false;
         };
-        self.seen.replace(now) != Some(now)
+        std::mem::replace(&mut self.seen, now) != now
     }
 }

@@ -1,5 +1,5 @@
-//! Counts the outcomes of attempts in memory; every few seconds the sums go to the database. A crash forgets a few seconds
-//! of statistics, and delivering pays a lock and an addition.
+//! Counts the outcomes of attempts in memory; every second or so the sums go to the database, where they also tell other nodes
+//! that something has changed. A crash forgets what was not flushed, and delivering pays a lock and an addition.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +8,11 @@ use std::time::Duration;
 use super::Engine;
 use super::nodes::pause;
 
-/// Between two flushes.
-const FLUSH: Duration = Duration::from_secs(5);
+/// Between two flushes; longer after one of many triggers, each of which is four rows to write.
+const FLUSH: Duration = Duration::from_secs(1);
+const LONGEST_FLUSH: Duration = Duration::from_secs(5);
+/// Of each trigger that was flushed.
+const FLUSH_A_TRIGGER: Duration = Duration::from_millis(5);
 /// Of these the shortest holds everything up to [`SHORTEST_US`], and each of the others ends a third of a doubling later.
 const DURATIONS: usize = 64;
 const PER_DOUBLING: f64 = 3.0;
@@ -110,21 +113,24 @@ impl Tallies {
 }
 
 impl Engine {
-    /// Flushes what was counted every few seconds, and once more at the end.
+    /// Flushes what was counted from time to time.
     pub(super) async fn flush_tallies(&self) {
-        while pause(FLUSH, &self.0.stop).await {
-            self.flush_tallies_now().await;
+        let mut wait = FLUSH;
+        while pause(wait, &self.0.stop).await {
+            let triggers = u32::try_from(self.flush_tallies_now().await).unwrap_or(u32::MAX);
+            wait = FLUSH_A_TRIGGER.saturating_mul(triggers).clamp(FLUSH, LONGEST_FLUSH);
         }
     }
 
-    pub(super) async fn flush_tallies_now(&self) {
+    /// Says of how many triggers something was counted.
+    pub(super) async fn flush_tallies_now(&self) -> usize {
         let counts = self.0.tallies.take();
-        if counts.is_empty() {
-            return;
-        }
-        if let Err(error) = self.0.store.add_tallies(&counts).await {
+        if !counts.is_empty()
+            && let Err(error) = self.0.store.add_tallies(&counts).await
+        {
             tracing::warn!(%error, "statistics of the last seconds are lost");
         }
+        counts.len()
     }
 }
 

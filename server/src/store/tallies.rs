@@ -121,15 +121,17 @@ impl Store {
         Ok((row.now, row.pending))
     }
 
-    /// Something that differs when events were accepted, outcomes counted or jobs moved, on whatever node.
-    pub async fn fingerprint(&self, project_id: i32) -> Result<(Option<Uuid>, i64), sqlx::Error> {
+    /// Something that differs when events were accepted, outcomes counted or jobs moved, on whatever node: the newest event,
+    /// which is looked for from `since` on, so that the days before need not be opened, and a sum.
+    pub async fn fingerprint(&self, project_id: i32, since: Uuid) -> Result<(Option<Uuid>, i64), sqlx::Error> {
         let row = sqlx::query!(
-            r#"select (select id from events where project_id = $1 order by id desc limit 1) as newest,
+            r#"select (select id from events where project_id = $1 and id >= $2 order by id desc limit 1) as newest,
                       ((select coalesce(sum(delivered + failed + retried), 0)
                           from tallies
                          where project_id = $1 and span = 7200 and at > now() - interval '4 hours')
                      + (select coalesce(sum(done), 0) from jobs where project_id = $1))::bigint as "moved!""#,
-            project_id
+            project_id,
+            since
         )
         .fetch_one(&self.searching)
         .await?;
