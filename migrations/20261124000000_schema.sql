@@ -71,6 +71,8 @@ create table queue (
     primary key (event_id, trigger_id, project_id)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index queue_due on queue (trigger_id, due_at);
+-- The event log filtered by status. Only deliveries of which an attempt has failed are in it and pay for it.
+create index queue_retrying on queue (project_id, event_id) where attempt > 1 or attempt = 1 and owner is null;
 
 -- What was accepted. Partitioned by day over the UUIDv7 of the event (its first 48 bits are Unix milliseconds,
 -- RFC 9562 section 5.7), so that retention drops partitions instead of deleting rows.

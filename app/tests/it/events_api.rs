@@ -190,6 +190,89 @@ async fn pages_hold_still_while_events_come() {
     assert_eq!(ids(&newer).len(), 6, "one a page");
 }
 
+/// The ids of all pages of a search.
+async fn all_pages(server: &Server, query: &str) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = list(server, &format!("{query}{cursor}")).await;
+        found.extend(ids(&page));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_each_of_its_deliveries() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let names = ["one", "two", "three"];
+    for name in names {
+        let hour = json!({"backoffFirst": 3_600_000});
+        server.trigger(&format!("failing-{name}"), "failing", "http://127.0.0.1:1/", json!({"retries": 0})).await;
+        server.trigger(&format!("retrying-{name}"), "retrying", "http://127.0.0.1:1/", hour).await;
+        server.trigger(&format!("waiting-{name}"), "waiting", "http://127.0.0.1:1/", json!({"enabled": false})).await;
+    }
+    let mut expected = std::collections::HashMap::<_, Vec<_>>::new();
+    for _ in 0..3 {
+        for event_type in ["failing", "retrying", "waiting"] {
+            expected.entry(event_type).or_default().insert(0, queue(&server, json!({"type": event_type})).await);
+        }
+    }
+    eventually("all attempts", async || {
+        (database.count("select count(*) from deliveries").await == 9
+            && database.count("select count(*) from attempts").await == 9)
+            .then_some(())
+    })
+    .await;
+    // A chunk of candidates may end between two deliveries of an event.
+    for (event_type, status) in [("failing", "failed"), ("retrying", "retrying"), ("waiting", "pending")] {
+        for name in names {
+            let query = format!("limit=1&status={status}&trigger={event_type}-{name}");
+            assert_eq!(all_pages(&server, &query).await, expected[event_type], "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn few_and_many_that_are_due_are_found_below_newer_ones() {
+    let database = Database::fresh().await;
+    let (server, receiver) = good_and_bad(&database).await;
+    server.trigger("paused", "paused", "http://127.0.0.1:1/", json!({"enabled": false})).await;
+    let delivered = queue(&server, json!({"type": "good"})).await;
+    receiver.wait_for(1).await;
+    settled(&database).await;
+    let mut due = Vec::new();
+    for _ in 0..3 {
+        due.insert(0, queue(&server, json!({"type": "paused"})).await);
+    }
+    let scheduled: Vec<_> = (0..300).map(|_| json!({"type": "paused", "delay": 3600})).collect();
+    server.queue(&json!(scheduled)).await.expect(202);
+    assert_eq!(all_pages(&server, "status=pending&limit=2").await, due);
+    assert_eq!(all_pages(&server, "status=pending&limit=2&trigger=paused").await, due);
+    assert_eq!(all_pages(&server, "status=delivered&limit=2").await, [delivered]);
+    assert_eq!(all_pages(&server, "status=scheduled&limit=200").await.len(), 300);
+
+    // More than are listed at once, all of them older.
+    database
+        .execute(
+            "with added as (
+                 insert into events (id, project_id, due_at, triggers, type, data)
+                 select (left(uuid_at('2020-01-01Z')::text, 24) || lpad(to_hex(n), 12, '0'))::uuid, 1, now(), 1, 'paused', 'null'
+                   from generate_series(1, 10100) n
+                 returning id
+             )
+             insert into queue (event_id, trigger_id, project_id, due_at)
+             select a.id, t.id, 1, now() from added a join triggers t on t.name = 'paused'",
+        )
+        .await;
+    let found = all_pages(&server, "status=pending&limit=200").await;
+    assert_eq!(found[..3], due);
+    assert_eq!(found.len(), 10_103);
+    assert!(found.is_sorted_by(|newer, older| newer > older));
+}
+
 #[tokio::test]
 async fn wrong_filters_are_named() {
     let database = Database::fresh().await;

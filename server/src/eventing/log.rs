@@ -17,16 +17,31 @@ const PATIENCE: Duration = Duration::from_millis(400);
 const COUNTING_PATIENCE: Duration = Duration::from_secs(2);
 /// Events looked at in one statement: from the first number on, up to the second while nothing is found.
 const CHUNK: (usize, usize) = (256, 4_096);
+/// So many pending deliveries are listed at once. Where there are more, walking the queue meets some soon.
+const LISTED: i64 = 10_000;
 
 /// Where the candidates of a search come from: the index that fits its filter best.
 enum Source {
     All,
     Types(Vec<String>),
     WithoutTrigger,
+    /// Ended deliveries, those delivered among them.
+    Ended,
     Undelivered(EventStatus),
-    Pending(EventStatus),
+    Retrying,
+    /// All pending deliveries.
+    Queued(EventStatus),
+    /// All events there can be, newest first.
+    Listed(Vec<Uuid>),
     /// No event can match.
     Nothing,
+}
+
+impl Source {
+    /// Whether an event stands among the candidates once a delivery.
+    fn is_by_delivery(&self) -> bool {
+        matches!(self, Self::Ended | Self::Undelivered(_) | Self::Retrying | Self::Queued(_))
+    }
 }
 
 /// A search under way, from newer events to older ones.
@@ -98,11 +113,18 @@ impl Eventing {
         let source = match (criteria.status, types) {
             (_, Some(types)) if types.is_empty() => Source::Nothing,
             (Some(status @ (EventStatus::Failed | EventStatus::Cancelled)), _) => Source::Undelivered(status),
-            (Some(status @ (EventStatus::Scheduled | EventStatus::Pending | EventStatus::Retrying)), _) => {
-                Source::Pending(status)
+            (Some(EventStatus::Retrying), _) => Source::Retrying,
+            (Some(EventStatus::Pending), _) => {
+                match self.store().pending_events(project_id, triggers.as_deref(), LISTED).await? {
+                    Some(ids) => Source::Listed(ids),
+                    None => Source::Queued(EventStatus::Pending),
+                }
             }
+            (Some(EventStatus::Scheduled), _) => Source::Queued(EventStatus::Scheduled),
             (Some(EventStatus::NoTrigger), _) => Source::WithoutTrigger,
             (_, Some(types)) => Source::Types(types),
+            // Newer events may all be scheduled. Data is compared sooner where events are walked.
+            (Some(EventStatus::Delivered), None) if criteria.data.is_any() => Source::Ended,
             (_, None) => Source::All,
         };
         let chunk = (limit + 1).max(if criteria.data.is_any() { 0 } else { CHUNK.0 });
@@ -119,13 +141,14 @@ impl Search {
 
     /// Looks at a chunk of candidates. Gives those that match.
     pub(super) async fn step(&mut self, eventing: &Eventing) -> Result<Vec<SummaryRow>, Error> {
-        let candidates = self.candidates(eventing).await?;
+        let mut candidates = self.candidates(eventing).await?;
         self.ended = candidates.len() < self.chunk;
-        if let Some(last) = candidates.last() {
+        if let Some(last) = candidates.last_mut() {
             self.left.before = last.id;
+            // The chunk may have ended between two deliveries of this event.
+            last.matches |= self.source.is_by_delivery();
         }
         let mut ids: Vec<_> = candidates.iter().filter(|one| one.matches).map(|one| one.id).collect();
-        // An event stands among the candidates once a delivery.
         ids.dedup();
         if ids.len() * 4 < self.chunk {
             self.chunk = (self.chunk * 4).min(CHUNK.1).max(self.chunk);
@@ -151,10 +174,16 @@ impl Search {
             Source::All => store.recent_events(project, span, data, limit).await,
             Source::Types(types) => store.recent_events_of_types(project, types, span, data, limit).await,
             Source::WithoutTrigger => store.recent_events_without_trigger(project, span, limit).await,
+            Source::Ended => store.recent_ended(project, span, limit).await,
             Source::Undelivered(status) => {
                 store.recent_undelivered(project, status.as_str(), triggers, span, limit).await
             }
-            Source::Pending(status) => store.recent_pending(project, status.as_str(), triggers, span, limit).await,
+            Source::Retrying => store.recent_retrying(project, triggers, span, limit).await,
+            Source::Queued(status) => store.recent_pending(project, status.as_str(), triggers, span, limit).await,
+            Source::Listed(ids) => {
+                let left = ids.iter().filter(|id| (span.from..span.before).contains(*id)).take(self.chunk);
+                Ok(left.map(|id| Candidate { id: *id, matches: true }).collect())
+            }
             Source::Nothing => Ok(Vec::new()),
         }
     }

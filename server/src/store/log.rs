@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Store;
+use super::{LEASE_SLACK, Store};
 
 /// Event ids from `from` on and before `before`.
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +212,94 @@ impl Store {
         .await
     }
 
-    /// Candidates among the events that have a pending delivery of a state (scheduled, pending or retrying), one a delivery.
+    /// Candidates among the events of which a delivery has ended, one a delivery; those delivered match.
+    pub async fn recent_ended(&self, project_id: i32, span: Span, limit: i64) -> Result<Vec<Candidate>, sqlx::Error> {
+        sqlx::query_as!(
+            Candidate,
+            r#"select event_id as id, status = 'delivered' as "matches!"
+                 from deliveries
+                where project_id = $1 and event_id >= $2 and event_id < $3
+                order by event_id desc
+                limit $4"#,
+            project_id,
+            span.from,
+            span.before,
+            limit
+        )
+        .fetch_all(&self.searching)
+        .await
+    }
+
+    /// Candidates among the events that have a delivery of which an attempt failed and another will be made, one a delivery.
+    pub async fn recent_retrying(
+        &self,
+        project_id: i32,
+        triggers: Option<&[i32]>,
+        span: Span,
+        limit: i64,
+    ) -> Result<Vec<Candidate>, sqlx::Error> {
+        // Word for word the condition of the index.
+        sqlx::query_as!(
+            Candidate,
+            r#"select event_id as id, ($4::int[] is null or trigger_id = any($4)) as "matches!"
+                 from queue
+                where project_id = $1 and event_id >= $2 and event_id < $3
+                  and (attempt > 1 or attempt = 1 and owner is null)
+                order by event_id desc
+                limit $5"#,
+            project_id,
+            span.from,
+            span.before,
+            triggers as Option<&[i32]>,
+            limit
+        )
+        .fetch_all(&self.searching)
+        .await
+    }
+
+    /// The events that have a delivery that is due or in its first attempt, newest first, however many others are scheduled
+    /// for later; `None` where more than `most` deliveries would have to be looked at.
+    pub async fn pending_events(
+        &self,
+        project_id: i32,
+        triggers: Option<&[i32]>,
+        most: i64,
+    ) -> Result<Option<Vec<Uuid>>, sqlx::Error> {
+        // What is in flight is due when its lease ends; leases of before a trigger's last change can be as long as any.
+        let rows = sqlx::query!(
+            r#"select q.event_id,
+                      (q.owner is not null or q.due_at <= now()) and q.attempt < 2 and (q.attempt = 0 or q.owner is not null) as "matches!"
+                 from triggers t
+                cross join lateral (
+                      select event_id, owner, attempt, due_at
+                        from queue
+                       where trigger_id = t.id and project_id = $1
+                         and due_at < now() + make_interval(secs => $3::float8 + case
+                                 when t.updated_at > now() - interval '15 minutes' then 600
+                                 else t.timeout_ms / 1000.0
+                             end)
+                       order by due_at
+                       limit $4
+                     ) q
+                where t.project_id = $1 and ($2::int[] is null or t.id = any($2))
+                limit $4"#,
+            project_id,
+            triggers as Option<&[i32]>,
+            LEASE_SLACK,
+            most + 1
+        )
+        .fetch_all(&self.searching)
+        .await?;
+        if rows.len() as i64 > most {
+            return Ok(None);
+        }
+        let mut ids: Vec<_> = rows.iter().filter(|row| row.matches).map(|row| row.event_id).collect();
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        ids.dedup();
+        Ok(Some(ids))
+    }
+
+    /// Candidates among the events that have a pending delivery of a state (scheduled or pending), one a delivery.
     pub async fn recent_pending(
         &self,
         project_id: i32,
@@ -226,8 +313,8 @@ impl Store {
             r#"select event_id as id,
                       ($5::int[] is null or trigger_id = any($5))
                       and $4 = case
-                                   when attempt > 1 or attempt = 1 and owner is null                     then 'retrying'
-                                   when attempt = 1 or owner is not null or due_at <= now() then 'pending'
+                                   when attempt > 1 or attempt = 1 and owner is null then 'retrying'
+                                   when owner is not null or due_at <= now()         then 'pending'
                                    else 'scheduled'
                                end as "matches!"
                  from queue
