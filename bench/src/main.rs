@@ -3,6 +3,7 @@
 mod ceilings;
 mod load;
 mod log;
+mod past;
 mod plot;
 mod receiver;
 mod report;
@@ -17,6 +18,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use url::Url;
 
+use past::Past;
 use report::Report;
 use setup::{Bench, Scale};
 
@@ -93,12 +95,13 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs the scenarios whose names hold one of the words, or all of them.
+/// Runs the scenarios whose names hold one of the words, or all of them. Those on a long history share it.
 async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
     let mut report = Report { machine: scenarios::machine(bench).await?, ..Report::default() };
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
     macro_rules! measure {
         ($($name:literal => $scenario:path),* $(,)?) => {
-            $(if only.is_empty() || only.iter().any(|word| $name.contains(word.as_str())) {
+            $(if is_wanted($name) {
                 eprintln!("==> {}", $name);
                 $scenario(bench, &mut report).await?;
             })*
@@ -112,8 +115,18 @@ async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
         "isolation" => scenarios::isolation,
         "nodes" => scenarios::nodes,
         "shapes" => scenarios::shapes,
-        "history" => scenarios::history,
-        "log" => log::event_log,
+    }
+    if is_wanted("history") || is_wanted("log") {
+        let mut past = Past::begin(bench).await?;
+        if is_wanted("history") {
+            eprintln!("==> history");
+            scenarios::history(bench, &mut report, &mut past).await?;
+        }
+        if is_wanted("log") {
+            eprintln!("==> log");
+            log::event_log(bench, &mut report, &mut past).await?;
+        }
+        past.setup.stop().await?;
     }
     Ok(report)
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::ceilings::{Forwarder, sql_accept, sql_cycle};
 use crate::load::Load;
+use crate::past::{DAYS, Past};
 use crate::receiver::{Behaviour, Receiver};
 use crate::report::{Bar, Report, millis};
 use crate::setup::{Bench, PATIENCE, Setup};
@@ -314,29 +315,25 @@ pub async fn nodes(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// A long history and many deliveries scheduled for later.
-pub async fn history(bench: &Bench, report: &mut Report) -> Result<()> {
+pub async fn history(bench: &Bench, report: &mut Report, past: &mut Past) -> Result<()> {
     const TABLE: &str = "With a history";
-    let setup = bench.ready(1, 1).await?;
-    let load = bench.load(&setup);
-    let empty = bench.throughput(&setup, &load, 64, 1).await?;
+    let load = bench.load(&past.setup);
+    let empty = bench.throughput(&past.setup, &load, 64, 1).await?;
     report.point("history", "delivered", 0.0, empty.rate);
     let steps = if bench.scale.whole { 4 } else { 1 };
     let mut last = empty.rate;
     let schedule = bench.scale.scheduled;
-    setup.database.execute(&scheduled_rows(schedule)).await?;
+    past.schedule(schedule).await?;
     for step in 1..=steps {
-        let rows = bench.scale.finished / steps;
-        setup.database.execute(&finished_rows(rows, step)).await?;
-        for statement in ["vacuum analyze", "checkpoint"] {
-            setup.database.execute(statement).await?;
-        }
+        past.fill(bench, DAYS * step / steps).await?;
+        past.tidy().await?;
         // The two measurements of a ratio stand close together, since machines drift.
         last = throughput_with_backlog(bench, &load).await?;
-        report.point("history", "delivered", (rows * step) as f64, last);
+        report.point("history", "delivered", (bench.scale.finished * step / steps) as f64, last);
     }
+    let setup = &past.setup;
     let resident = setup.nodes[0].resident()? as f64 / 1e6;
-    let plan = claim_plan(&setup).await?;
-    setup.stop().await?;
+    let plan = claim_plan(setup).await?;
     let (finished, scheduled) =
         (crate::report::number(bench.scale.finished as f64), crate::report::number(schedule as f64));
     report.add(TABLE, "empty database", empty.rate, PER_SECOND, Bar::None);
@@ -355,40 +352,6 @@ pub async fn history(bench: &Bench, report: &mut Report) -> Result<()> {
 async fn throughput_with_backlog(bench: &Bench, load: &Load) -> Result<f64> {
     bench.deliver(load, 64, bench.scale.warm_up, 1).await?;
     Ok(bench.deliver(load, 64, bench.scale.time, 1).await?.rate)
-}
-
-fn scheduled_rows(count: u64) -> String {
-    format!(
-        "with ids as (
-           select (substr(uuid_at(now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id, n
-             from generate_series(1, {count}) n
-         ), new_events as (
-           insert into events (id, project_id, type, data, due_at, triggers)
-           select id, 1, 'bench', '{{\"sent\":null}}', now() + interval '1 day' + n * interval '10 ms', 1 from ids
-         )
-         insert into queue (event_id, trigger_id, project_id, due_at)
-         select id, (select min(id) from triggers), 1, now() + interval '1 day' + n * interval '10 ms' from ids"
-    )
-}
-
-/// Rows of one of the last weeks.
-fn finished_rows(count: u64, week: u64) -> String {
-    let days = week * 7;
-    format!(
-        "select create_partitions((now() at time zone 'UTC')::date - {days}, 7);
-         with ids as (
-           select now() - interval '{days} days' + n * interval '6 days' / {count} as at, n
-             from generate_series(1, {count}) n
-         ), keyed as (
-           select (substr(uuid_at(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id, at from ids
-         ), new_events as (
-           insert into events (id, project_id, type, data, due_at, triggers)
-           select id, 1, 'bench', '{{\"pad\":\"' || repeat('x', 150) || '\"}}', at, 1 from keyed
-         )
-         insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, finished_at, duration_us,
-                                 response_status, response_headers, response_body)
-         select id, 1, (select min(id) from triggers), 0, 1, 'delivered', at, at, 1000, 200, '{{}}', '' from keyed"
-    )
 }
 
 /// The plan of a claim as the server runs it.
