@@ -19,7 +19,7 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
-use components::Layout;
+use components::{Clock, Layout};
 pub use page_state::{PageState, Posted};
 use pages::{NotFound, ProjectsPage, TriggersPage};
 
@@ -28,6 +28,7 @@ use pages::{NotFound, ProjectsPage, TriggersPage};
 pub fn App() -> impl IntoView {
     provide_meta_context();
     PageState::provide();
+    Clock::provide();
 
     view! {
         <Title formatter=|title: String| format!("{title} · Mission Control") text="Event triggers"/>

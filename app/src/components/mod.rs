@@ -6,8 +6,10 @@ mod copy;
 mod dialog;
 mod field;
 mod layout;
+mod nav;
 mod outcome;
 mod status;
+mod time;
 
 pub use alert::Alert;
 pub use button::{ButtonLink, Kind, SubmitButton};
@@ -15,5 +17,7 @@ pub use copy::CopyBlock;
 pub use dialog::Dialog;
 pub use field::{Field, Note, error_of};
 pub use layout::{Layout, PageHeading};
+pub use nav::{Place, ProjectNav, Section};
 pub use outcome::OutcomePanel;
 pub use status::{StatusBadge, Tone};
+pub use time::{Clock, When};

@@ -13,7 +13,7 @@ use server::functions::load_triggers;
 use server::model::TriggersPage as Page;
 
 use super::{FailurePage, Loading};
-use crate::components::{ButtonLink, Kind, PageHeading};
+use crate::components::{ButtonLink, Kind, PageHeading, Section};
 use delete::DeleteDialog;
 use edit::EditDialog;
 use send::SendDialog;
@@ -47,7 +47,7 @@ impl Open {
 
 /// Where a project's triggers are.
 fn page_path(project: &str) -> String {
-    format!("/projects/{project}/event-triggers")
+    Section::EventTriggers.path(project)
 }
 
 /// The page.
@@ -83,7 +83,7 @@ pub fn TriggersPage() -> impl IntoView {
 fn Content(page: Page, changed: Callback<()>) -> impl IntoView {
     let path = page_path(&page.project.name);
     view! {
-        <PageHeading title="Event Triggers" above=vec![("Projects".into(), "/projects".into()), (page.project.title.clone(), path.clone())]>
+        <PageHeading title="Event Triggers">
             <ButtonLink href=format!("{path}?add") kind=Kind::Primary>"Add"</ButtonLink>
         </PageHeading>
         {if page.triggers.is_empty() {
