@@ -6,12 +6,14 @@
 #[cfg(feature = "ssr")]
 pub mod assets;
 pub mod components;
+mod curl;
 #[cfg(feature = "ssr")]
 pub mod forms;
 mod page_state;
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod shell;
+pub mod theme;
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -19,7 +21,7 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
-use components::{Clock, Layout};
+use components::{Clock, Layout, Toasts};
 pub use page_state::{PageState, Posted};
 use pages::{NotFound, ProjectsPage, TriggersPage};
 
@@ -29,6 +31,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     PageState::provide();
     Clock::provide();
+    Toasts::provide();
 
     view! {
         <Title formatter=|title: String| format!("{title} · Mission Control") text="Event triggers"/>

@@ -2,6 +2,8 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use server::model::{EventForm, FieldError, ProjectForm, TriggerForm};
 
+use crate::theme::Theme;
+
 /// A form that was submitted without JavaScript and refused: shown again as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
@@ -19,6 +21,7 @@ pub struct PageState {
     pub dev_mode: bool,
     /// Scheme and host as the browser sees them, for the commands that the pages show.
     pub origin: String,
+    pub theme: Theme,
     pub posted: Option<Posted>,
 }
 
@@ -41,6 +44,7 @@ impl PageState {
         Self {
             dev_mode: use_context::<server::eventing::Eventing>().is_some_and(|eventing| eventing.dev_mode()),
             origin: use_context().map(host).unwrap_or_default(),
+            theme: Theme::of_request(),
             posted: use_context(),
         }
     }
@@ -60,6 +64,10 @@ impl PageState {
 
     pub fn origin_here() -> String {
         Self::stored().with_value(|state| state.origin.clone())
+    }
+
+    pub(crate) fn theme_here() -> Theme {
+        Self::stored().with_value(|state| state.theme)
     }
 
     /// The refused form that this page answers. In the browser only the first form that asks gets it: a dialog that is

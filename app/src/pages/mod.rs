@@ -29,7 +29,7 @@ fn FailurePage(failure: Failure) -> impl IntoView {
         <div class="rounded-lg border border-line bg-surface px-6 py-12 text-center">
             <h1 class="text-lg font-semibold text-ink">{title}</h1>
             <p role="alert" class="mx-auto mt-2 max-w-xl text-sm text-soft">{failure.message}</p>
-            <p class="mt-4 text-sm"><a href="/projects" class="text-accent hover:underline">"All projects"</a></p>
+            <p class="mt-4 text-sm"><a href="/projects" class="text-accent-text hover:underline">"All projects"</a></p>
         </div>
     }
 }

@@ -12,6 +12,7 @@ pub mod names;
 mod projects;
 mod redelivery;
 pub mod request;
+mod send;
 mod stats;
 mod triggers;
 

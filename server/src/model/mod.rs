@@ -17,7 +17,7 @@ pub use job::{Job, JobAction, JobForm, JobState};
 pub use log::{DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary};
 pub use project::{Project, ProjectForm};
 pub use stats::{Bucket, Overview, Range, Tally, TriggerHealth};
-pub use trigger::{EventForm, Trigger, TriggerForm, TriggersPage};
+pub use trigger::{EventForm, Schedule, Trigger, TriggerForm, TriggersPage};
 
 /// What a trigger gets when nothing else is said: the original product's defaults.
 pub const DEFAULT_RETRIES: u16 = 3;

@@ -2,6 +2,7 @@
 
 mod delete;
 mod edit;
+mod schedule;
 mod send;
 mod table;
 
@@ -84,7 +85,7 @@ fn Content(page: Page, changed: Callback<()>) -> impl IntoView {
     let path = page_path(&page.project.name);
     view! {
         <PageHeading title="Event Triggers">
-            <ButtonLink href=format!("{path}?add") kind=Kind::Primary>"Add"</ButtonLink>
+            <ButtonLink href=format!("{path}?add") kind=Kind::Primary shortcut="a">"Add"</ButtonLink>
         </PageHeading>
         {if page.triggers.is_empty() {
             view! { <EmptyState project=page.project.name/> }.into_any()
