@@ -27,6 +27,7 @@ pub fn router(eventing: Eventing) -> Router {
         .route("/theme", post(choose_theme))
         .route("/projects", post(projects))
         .route("/projects/{project}/event-triggers", post(triggers))
+        .route("/projects/{project}/settings", post(settings))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_FORM))
         .with_state(eventing)
 }
@@ -116,6 +117,30 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
     match done {
         Ok(()) => Redirect::to(&target).into_response(),
         Err(error) => show_again(eventing, request, error, posted).await,
+    }
+}
+
+async fn settings(State(eventing): State<Eventing>, Path(project): Path<String>, mut request: Request) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let intent = values.get("intent").to_owned();
+    let form: ProjectForm = values.parse();
+    let done = match intent.as_str() {
+        "rename" => {
+            let renamed = eventing.rename_project(&project, &form).await;
+            renamed.map(|()| format!("/projects/{project}/settings"))
+        }
+        "delete" => eventing.delete_project_by_form(&project, &form).await.map(|_| "/projects".to_owned()),
+        other => Err(Error::Malformed(format!("The page has no form {other:?}."))),
+    };
+    match done {
+        Ok(target) => Redirect::to(&target).into_response(),
+        Err(error) => {
+            let posted = Posted { intent, project: Some(form), ..Posted::default() };
+            show_again(eventing, request, error, posted).await
+        }
     }
 }
 

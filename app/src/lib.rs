@@ -23,7 +23,7 @@ use leptos_router::path;
 
 use components::{Clock, Layout, Toasts};
 pub use page_state::{PageState, Posted};
-use pages::{NotFound, ProjectsPage, TriggersPage};
+use pages::{NotFound, ProjectsPage, SettingsPage, TriggersPage};
 
 /// The application, the same on the server and in the browser.
 #[component]
@@ -41,6 +41,7 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=NotFound>
                     <Route path=path!("/projects") view=ProjectsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/event-triggers") view=TriggersPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/settings") view=SettingsPage ssr=SsrMode::Async/>
                 </Routes>
             </Layout>
         </Router>

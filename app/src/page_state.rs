@@ -7,6 +7,8 @@ use crate::theme::Theme;
 /// A form that was submitted without JavaScript and refused: shown again as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
+    /// Which of the page's forms it was, where the page has several open at once.
+    pub intent: String,
     pub project: Option<ProjectForm>,
     pub trigger: Option<TriggerForm>,
     pub event: Option<EventForm>,
@@ -68,6 +70,12 @@ impl PageState {
 
     pub(crate) fn theme_here() -> Theme {
         Self::stored().with_value(|state| state.theme)
+    }
+
+    /// The refused form that this page answers, if it was the one of the given intent.
+    pub(crate) fn posted_by(intent: &str) -> Option<Posted> {
+        let is_meant = |state: &Self| state.posted.as_ref().is_some_and(|posted| posted.intent == intent);
+        if Self::stored().with_value(is_meant) { Self::take_posted() } else { None }
     }
 
     /// The refused form that this page answers. In the browser only the first form that asks gets it: a dialog that is

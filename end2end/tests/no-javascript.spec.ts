@@ -88,3 +88,18 @@ test("without JavaScript a theme is chosen, and an event is scheduled", async ({
   await expect(page).toHaveURL(triggersPage(project));
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
 });
+
+test("without JavaScript a project is renamed and deleted", async ({ page, project }) => {
+  await page.goto(`/projects/${project}/settings`);
+  await page.getByLabel("Title").fill("The Shop");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByLabel("Title")).toHaveValue("The Shop");
+  await page.getByRole("link", { name: "Delete project" }).click();
+  await page.getByLabel("Project name").fill("no");
+  await page.getByRole("button", { name: "Delete project" }).click();
+  await expect(page.getByLabel("Project name")).toHaveAccessibleDescription(new RegExp(`Type ${project}`));
+  await page.getByLabel("Project name").fill(project);
+  await page.getByRole("button", { name: "Delete project" }).click();
+  await expect(page).toHaveURL("/projects");
+  await expect(page.getByText("The Shop")).toHaveCount(0);
+});

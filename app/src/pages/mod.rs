@@ -2,10 +2,12 @@
 
 mod not_found;
 mod projects;
+mod settings;
 mod triggers;
 
 pub use not_found::NotFound;
 pub use projects::ProjectsPage;
+pub use settings::SettingsPage;
 pub use triggers::TriggersPage;
 
 use leptos::prelude::*;

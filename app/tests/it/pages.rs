@@ -152,6 +152,27 @@ async fn the_browsers_files_are_cached_for_ever_and_compressed() {
 }
 
 #[tokio::test]
+async fn settings_are_shown_changed_and_the_project_deleted_by_forms() {
+    const SETTINGS: &str = "/projects/default/settings";
+    let database = Database::fresh().await;
+    let server = Server::with(&database, &["--retention", "7"]).await;
+    let shown = server.get(SETTINGS).await.expect(200).body;
+    assert!(shown.contains("--retention") && shown.contains("7 days"), "{shown}");
+    let long = "x".repeat(129);
+    let refused = submit(&server, SETTINGS, &[("intent", "rename"), ("title", &long)]).await.expect(422);
+    assert!(refused.body.contains("up to 128") && refused.body.contains(&long));
+    submit(&server, SETTINGS, &[("intent", "rename"), ("title", "The Shop")]).await.expect(303);
+    assert!(server.get("/projects").await.body.contains("The Shop"));
+
+    let dialog = format!("{SETTINGS}?delete");
+    let refused = submit(&server, &dialog, &[("intent", "delete"), ("name", "the shop")]).await.expect(422);
+    assert!(refused.body.contains("Type default to delete") && refused.body.contains("value=\"the shop\""));
+    let deleted = submit(&server, &dialog, &[("intent", "delete"), ("name", "default")]).await.expect(303);
+    assert_eq!(deleted.header("location"), "/projects");
+    server.get(SETTINGS).await.expect(404);
+}
+
+#[tokio::test]
 async fn a_theme_is_remembered_by_a_cookie() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
