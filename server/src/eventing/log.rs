@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_millis(400);
 const COUNTING_PATIENCE: Duration = Duration::from_secs(2);
 /// Events looked at in one statement: from the first number on, up to the second while nothing is found.
 const CHUNK: (usize, usize) = (256, 4_096);
-/// So many pending deliveries are listed at once. Where there are more, walking the queue meets some soon.
-const LISTED: i64 = 10_000;
+/// So many due deliveries are sorted for a chunk. Where there are more, walking the queue meets some soon.
+const SORTED: i64 = 30_000;
 
 /// Where the candidates of a search come from: the index that fits its filter best.
 enum Source {
@@ -31,8 +31,8 @@ enum Source {
     Retrying,
     /// All pending deliveries.
     Queued(EventStatus),
-    /// All events there can be, newest first.
-    Listed(Vec<Uuid>),
+    /// Pending deliveries that are due or in flight, as long as they are few.
+    Due,
     /// No event can match.
     Nothing,
 }
@@ -114,12 +114,7 @@ impl Eventing {
             (_, Some(types)) if types.is_empty() => Source::Nothing,
             (Some(status @ (EventStatus::Failed | EventStatus::Cancelled)), _) => Source::Undelivered(status),
             (Some(EventStatus::Retrying), _) => Source::Retrying,
-            (Some(EventStatus::Pending), _) => {
-                match self.store().pending_events(project_id, triggers.as_deref(), LISTED).await? {
-                    Some(ids) => Source::Listed(ids),
-                    None => Source::Queued(EventStatus::Pending),
-                }
-            }
+            (Some(EventStatus::Pending), _) => Source::Due,
             (Some(EventStatus::Scheduled), _) => Source::Queued(EventStatus::Scheduled),
             (Some(EventStatus::NoTrigger), _) => Source::WithoutTrigger,
             (_, Some(types)) => Source::Types(types),
@@ -167,7 +162,7 @@ impl Search {
         Ok(found)
     }
 
-    async fn candidates(&self, eventing: &Eventing) -> Result<Vec<Candidate>, sqlx::Error> {
+    async fn candidates(&mut self, eventing: &Eventing) -> Result<Vec<Candidate>, sqlx::Error> {
         let (store, project, span, limit) = (eventing.store(), self.project_id, self.left, self.chunk as i64);
         let (data, triggers) = (&self.criteria.data, self.triggers.as_deref());
         match &self.source {
@@ -180,10 +175,13 @@ impl Search {
             }
             Source::Retrying => store.recent_retrying(project, triggers, span, limit).await,
             Source::Queued(status) => store.recent_pending(project, status.as_str(), triggers, span, limit).await,
-            Source::Listed(ids) => {
-                let left = ids.iter().filter(|id| (span.from..span.before).contains(*id)).take(self.chunk);
-                Ok(left.map(|id| Candidate { id: *id, matches: true }).collect())
-            }
+            Source::Due => match store.recent_due(project, triggers, span, limit, SORTED).await? {
+                Some(candidates) => Ok(candidates),
+                None => {
+                    self.source = Source::Queued(EventStatus::Pending);
+                    store.recent_pending(project, EventStatus::Pending.as_str(), triggers, span, limit).await
+                }
+            },
             Source::Nothing => Ok(Vec::new()),
         }
     }

@@ -257,46 +257,55 @@ impl Store {
         .await
     }
 
-    /// The events that have a delivery that is due or in its first attempt, newest first, however many others are scheduled
+    /// Candidates among the events that have a delivery that is due or in its first attempt, however many others are scheduled
     /// for later; `None` where more than `most` deliveries would have to be looked at.
-    pub async fn pending_events(
+    pub async fn recent_due(
         &self,
         project_id: i32,
         triggers: Option<&[i32]>,
+        span: Span,
+        limit: i64,
         most: i64,
-    ) -> Result<Option<Vec<Uuid>>, sqlx::Error> {
+    ) -> Result<Option<Vec<Candidate>>, sqlx::Error> {
         // What is in flight is due when its lease ends; leases of before a trigger's last change can be as long as any.
-        let rows = sqlx::query!(
-            r#"select q.event_id,
-                      (q.owner is not null or q.due_at <= now()) and q.attempt < 2 and (q.attempt = 0 or q.owner is not null) as "matches!"
-                 from triggers t
-                cross join lateral (
-                      select event_id, owner, attempt, due_at
-                        from queue
-                       where trigger_id = t.id and project_id = $1
-                         and due_at < now() + make_interval(secs => $3::float8 + case
-                                 when t.updated_at > now() - interval '15 minutes' then 600
-                                 else t.timeout_ms / 1000.0
-                             end)
-                       order by due_at
-                       limit $4
-                     ) q
-                where t.project_id = $1 and ($2::int[] is null or t.id = any($2))
-                limit $4"#,
+        let due = sqlx::query!(
+            r#"with due as materialized (
+                   select q.*
+                     from triggers t
+                    cross join lateral (
+                          select event_id, owner, attempt, due_at
+                            from queue
+                           where trigger_id = t.id and project_id = $1
+                             and due_at < now() + make_interval(secs => $5::float8 + case
+                                     when t.updated_at > now() - interval '15 minutes' then 600
+                                     else t.timeout_ms / 1000.0
+                                 end)
+                           order by due_at
+                           limit $7
+                         ) q
+                    where t.project_id = $1 and ($2::int[] is null or t.id = any($2))
+                    limit $7
+               )
+               select (select count(*) from due) as "looked_at!",
+                      array(select distinct event_id
+                              from due
+                             where event_id >= $3 and event_id < $4
+                               and (owner is not null or due_at <= now())
+                               and (attempt = 0 or attempt = 1 and owner is not null)
+                             order by event_id desc
+                             limit $6) as "ids!: Vec<Uuid>""#,
             project_id,
             triggers as Option<&[i32]>,
+            span.from,
+            span.before,
             LEASE_SLACK,
+            limit,
             most + 1
         )
-        .fetch_all(&self.searching)
+        .fetch_one(&self.searching)
         .await?;
-        if rows.len() as i64 > most {
-            return Ok(None);
-        }
-        let mut ids: Vec<_> = rows.iter().filter(|row| row.matches).map(|row| row.event_id).collect();
-        ids.sort_unstable_by(|one, other| other.cmp(one));
-        ids.dedup();
-        Ok(Some(ids))
+        let candidates = || due.ids.iter().map(|id| Candidate { id: *id, matches: true }).collect();
+        Ok((due.looked_at <= most).then(candidates))
     }
 
     /// Candidates among the events that have a pending delivery of a state (scheduled or pending), one a delivery.
