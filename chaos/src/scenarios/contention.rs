@@ -1,0 +1,184 @@
+//! Somebody else on the same database: their connections, their transaction, their lock.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use rig::{Cluster, Database};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+
+use super::database::{end, flows_again};
+use super::{Findings, Scenario};
+use crate::context::Context;
+use crate::system::{Shape, System};
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "no-connection-slots",
+        shows: "the connections of two nodes are ended, and others take every connection that PostgreSQL has, for some seconds",
+        alone: false,
+        run: |context| Box::pin(slots(context)),
+    },
+    Scenario {
+        name: "long-transaction",
+        shows: "somebody keeps a repeatable read transaction open, so that PostgreSQL cannot clean up, and meanwhile as many rows of the queue die as in ten minutes at full load",
+        alone: true,
+        run: |context| Box::pin(transaction(context)),
+    },
+    Scenario {
+        name: "table-lock",
+        shows: "somebody locks the table `queue` exclusively for 5 s, with two nodes",
+        alone: false,
+        run: |context| Box::pin(lock(context)),
+    },
+];
+
+/// Events a second.
+const RATE: u32 = 200;
+/// More than anybody answers: clients send as soon as they have their answer.
+const FLOOD: u32 = 100_000;
+const NODES: usize = 2;
+/// Of PostgreSQL: two nodes, the scenario's own two, and some for others.
+const CONNECTIONS: &str = "60";
+/// How much of its throughput a node keeps beside a long transaction.
+const KEPT: f64 = 0.75;
+
+async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
+    PgConnection::connect_with(&database.url().parse::<PgConnectOptions>()?).await
+}
+
+async fn slots(context: &Context) -> Result<Findings> {
+    let cluster = Cluster::start(&[("max_connections", CONNECTIONS)]).await?;
+    let mut system = System::of_shape(context, &cluster, NODES, Shape::default()).await?;
+    let load = system.load(RATE).await?;
+    let (mut taken, mut refused, mut slowest) = (0, 0, Duration::ZERO);
+    for _ in context.each_round() {
+        context.pause(Duration::from_millis(300), Duration::from_millis(1_500)).await;
+        let before = load.so_far().unavailable;
+        let others = take_all(&system.database).await?;
+        // Long enough that callers get their answer, which takes up to three seconds.
+        context.pause(Duration::from_secs(4), Duration::from_secs(6)).await;
+        taken = taken.max(others.len());
+        let now = load.so_far().unavailable;
+        ensure!(now > before, "no node answered 503 while it had no connection");
+        refused += now - before;
+        for other in others {
+            other.close().await?;
+        }
+        slowest = slowest.max(flows_again(&system, &load, Instant::now()).await?);
+        system.all_run()?;
+    }
+    // What has ended meanwhile is written when there is a connection again, long before its lease ends.
+    let (_, books) = system.close_books(load, 0).await?;
+    let text = format!(
+        "{taken} connections taken, none left to the nodes; {}, {refused} answers 503 with `Retry-After`; {} duplicates; no node exits; deliveries flow {:.1} s after it at most",
+        books.summary(),
+        books.duplicates,
+        slowest.as_secs_f64()
+    );
+    end(system, cluster, context.rounds(), text).await
+}
+
+/// Ends the nodes' connections and takes what becomes free, until the nodes have none.
+async fn take_all(database: &Database) -> Result<Vec<PgConnection>> {
+    let mut others = Vec::new();
+    let began = Instant::now();
+    loop {
+        while let Ok(other) = connect(database).await {
+            others.push(other);
+        }
+        let ended = database
+            .number(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                  where datname = current_database() and application_name = 'mission-control'",
+            )
+            .await?;
+        if ended == 0 {
+            return Ok(others);
+        }
+        ensure!(began.elapsed() < Duration::from_secs(20), "the nodes keep {ended} connections");
+    }
+}
+
+async fn transaction(context: &Context) -> Result<Findings> {
+    let shape = Shape { answers_after: Some(Duration::ZERO), timeout_ms: 5_000, ..Shape::default() };
+    let system = System::of_shape(context, &context.shared.cluster, 1, shape).await?;
+    let slices = context.quick_or(4, 15);
+    let rows = context.quick_or(100_000, 1_000_000);
+    let load = system.load(FLOOD).await?;
+    let before = best_second(&system, slices).await;
+
+    let mut other = connect(&system.database).await?;
+    sqlx::query("begin isolation level repeatable read").execute(&mut other).await?;
+    sqlx::query("select count(*) from events").execute(&mut other).await?;
+    // Rows that have come and gone, as those of deliveries do. Only this transaction keeps them.
+    let dead = format!(
+        "begin;
+         insert into queue (due_at, event_id, trigger_id, project_id)
+         select now() - interval '1 minute', gen_random_uuid(), t.id, t.project_id
+           from generate_series(1, {rows} / {}) cross join triggers t;
+         delete from queue where due_at = now() - interval '1 minute';
+         commit",
+        system.triggers.len()
+    );
+    system.database.execute(&dead).await?;
+    let during = best_second(&system, slices).await;
+    sqlx::query("rollback").execute(&mut other).await?;
+    other.close().await?;
+
+    let (_, books) = system.close_books(load, 0).await?;
+    let kept = during / before;
+    ensure!(
+        kept >= KEPT,
+        "{before:.0} deliveries/s before, {during:.0}/s beside the transaction; {}",
+        system.last_words()
+    );
+    system.stop().await?;
+    let text = format!(
+        "{before:.0} deliveries/s before, {during:.0}/s beside the transaction and {rows} dead rows ({:.0} %); {}; {} duplicates",
+        kept * 100.0,
+        books.summary(),
+        books.duplicates
+    );
+    Ok(Findings { rounds: 1, text })
+}
+
+/// Deliveries in the best of so many seconds: what the machine does for others at the same time counts less than in the
+/// mean.
+async fn best_second(system: &System, seconds: u32) -> f64 {
+    let mut best: f64 = 0.0;
+    for _ in 0..seconds {
+        let (clock, before) = (Instant::now(), system.receiver.look(<[_]>::len));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let arrived = system.receiver.look(<[_]>::len) - before;
+        best = best.max(arrived as f64 / clock.elapsed().as_secs_f64());
+    }
+    best
+}
+
+async fn lock(context: &Context) -> Result<Findings> {
+    let mut system = System::start(context, NODES).await?;
+    let load = system.load(RATE).await?;
+    let mut slowest = Duration::ZERO;
+    for _ in context.each_round() {
+        context.pause(Duration::from_millis(300), Duration::from_millis(1_500)).await;
+        let mut other = connect(&system.database).await?;
+        let mut transaction = other.begin().await?;
+        sqlx::query("lock table queue in access exclusive mode").execute(&mut *transaction).await?;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        transaction.commit().await?;
+        slowest = slowest.max(flows_again(&system, &load, Instant::now()).await?);
+        other.close().await?;
+        system.all_run()?;
+    }
+    // Leases outlast the lock, and heartbeats do not need the table: nothing is repeated.
+    let (_, books) = system.close_books(load, 0).await?;
+    system.stop().await?;
+    let text = format!(
+        "{}; {} duplicates; no node exits; deliveries flow {:.1} s after it at most",
+        books.summary(),
+        books.duplicates,
+        slowest.as_secs_f64()
+    );
+    Ok(Findings { rounds: context.rounds(), text })
+}
