@@ -45,7 +45,12 @@ create table triggers (
     version          bigint      not null default 1,     -- raised by every change; nodes cache triggers under it
     created_at       timestamptz not null default now(),
     updated_at       timestamptz not null default now(),
-    deleted_at       timestamptz                         -- history keeps the name of a deleted trigger
+    deleted_at       timestamptz,                        -- history keeps the name of a deleted trigger
+    -- Where its deliveries are to be looked for, so that the event log can be filtered by trigger without an index on
+    -- `deliveries` that every delivery would pay for: among the events of these types, from this id on. Clocks of nodes may
+    -- differ, so it begins a little before the trigger itself; redelivering older events to it lowers it.
+    types            text[]      not null,
+    first_event      uuid        not null
 );
 -- A name can be taken again once its trigger is deleted.
 create unique index triggers_name_key on triggers (project_id, name) where deleted_at is null;
@@ -73,13 +78,15 @@ create table events (
     id         uuid        not null,
     project_id integer     not null,
     due_at     timestamptz not null,
-    triggers   integer     not null,  -- deliveries made of it when it was accepted
+    triggers   integer     not null,  -- deliveries made of it: when it was accepted, or to triggers that came later
     type       text        not null,
     data       text        not null,  -- JSON text exactly as sent: key order, number text, \u0000
     primary key (project_id, id)
 ) partition by range (id);
 -- The last data of a type, and the event log filtered by type.
 create index events_by_type on events (project_id, type, id);
+-- The event log filtered by status; few events have no trigger.
+create index events_without_trigger on events (project_id, id) where triggers = 0;
 
 create type delivery_status as enum ('delivered', 'failed', 'cancelled');
 
@@ -102,6 +109,8 @@ create table deliveries (
     error            text,
     primary key (project_id, event_id, trigger_id, run)
 ) partition by range (event_id);
+-- The event log filtered by status. What was delivered, nearly everything, is not in it and does not pay for it.
+create index deliveries_not_delivered on deliveries (project_id, status, event_id) where status <> 'delivered';
 
 -- Failed attempts that were followed by another, append-only.
 create table attempts (
@@ -132,10 +141,79 @@ create table idempotency_keys (
 -- Keys are appended in the order of their age, so a tiny index finds those that retention forgets.
 create index idempotency_keys_by_age on idempotency_keys using brin (created_at);
 
+create type job_action as enum ('redeliver', 'cancel');
+create type job_state  as enum ('running', 'finished', 'cancelled');
+
+-- Redelivering or cancelling many events in the background, newest first. A node works on a job under a lease; a batch and
+-- the cursor move in one transaction, so that a job that changes hands neither repeats an event nor skips one.
+create table jobs (
+    id          uuid        not null,                    -- UUIDv7: events accepted later are not of the job
+    project_id  integer     not null references projects (id),
+    cursor      uuid        not null,                    -- every event from here on has been handled
+    owner       uuid,                                    -- the node that works on it
+    lease_until timestamptz not null default now(),
+    created_at  timestamptz not null default now(),
+    finished_at timestamptz,
+    total       bigint,                                  -- events that matched at the start; null: not counted to the end
+    done        bigint      not null default 0,          -- events handled
+    deliveries  bigint      not null default 0,          -- deliveries queued again or cancelled
+    rate        integer,                                 -- events a second; null: as fast as it goes
+    action      job_action  not null,
+    state       job_state   not null default 'running',
+    filter      text        not null,                    -- JSON object
+    primary key (project_id, id)
+);
+create index jobs_running on jobs (created_at) where state = 'running';
+
+-- Outcomes of deliveries counted by time, for the overview: every node adds up in memory and flushes every few seconds, so
+-- that delivering pays nothing, and a crash forgets a few seconds of statistics. Three spans (60, 900 and 7200 seconds)
+-- serve an hour, a day and a week with less than a hundred rows each.
+create table tallies (
+    at         timestamptz not null,             -- when the span began
+    project_id integer     not null,
+    trigger_id integer     not null,
+    span       integer     not null,             -- seconds
+    delivered  bigint      not null,
+    failed     bigint      not null,
+    retried    bigint      not null,
+    durations  bigint[]    not null,             -- attempts by duration, see queue::tally
+    primary key (project_id, span, at, trigger_id)
+) with (fillfactor = 70);
+create index tallies_by_age on tallies (span, at);
+
+-- The last outcomes of a trigger, newest last: d delivered, f failed.
+create table last_outcomes (
+    project_id integer not null,
+    trigger_id integer not null,
+    outcomes   text    not null,
+    primary key (project_id, trigger_id)
+) with (fillfactor = 70);
+
 -- The smallest UUIDv7 of an instant.
 create function uuid_at(at timestamptz) returns uuid
     language sql immutable strict
     return (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
+
+-- Whether the JSON text `data` has `value` at `path`. Text is compared as text, a number by what it is worth. What jsonb
+-- cannot hold (`\u0000`, numbers of thousands of digits) does not match.
+create function has_value(data text, path text[], value text) returns boolean
+    language plpgsql immutable strict parallel safe as $$
+declare
+    part jsonb;
+begin
+    part := data::jsonb #> path;
+    return case jsonb_typeof(part)
+               when 'number' then value ~ '^-?[0-9]{1,100}(\.[0-9]{1,100})?$' and part = value::jsonb
+               when 'null'   then value = 'null'
+               when 'string' then part #>> '{}' = value
+               when 'boolean' then part::text = value
+               else false
+           end;
+exception
+    when data_exception or program_limit_exceeded then
+        return false;
+end
+$$;
 
 -- Makes the daily partitions (UTC) from the given day on, where they do not exist yet.
 -- Nodes that do this at once wait for each other on the row of `instance`.
@@ -199,6 +277,10 @@ begin
     delete from deliveries_default where event_id < kept_from;
     delete from attempts_default   where event_id < kept_from;
     delete from idempotency_keys   where created_at < now() - keep;
+    delete from jobs               where finished_at < now() - keep;
+    -- A little more than the hundred spans that are ever shown.
+    delete from tallies t using unnest(array[60, 900, 7200]) as s (span)
+     where t.span = s.span and t.at < now() - make_interval(secs => s.span * 100);
     return dropped;
 end
 $$;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use axum::{Form, RequestExt, Router};
@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use leptos::prelude::provide_context;
 use serde::de::DeserializeOwned;
 use server::eventing::{Error, Eventing};
-use server::model::{EventForm, ProjectForm, TriggerForm};
+use server::model::{EventFilter, EventForm, JobAction, JobForm, ProjectForm, TriggerForm};
 
 use crate::Posted;
 use crate::shell::shell;
@@ -24,6 +24,9 @@ pub fn router(eventing: Eventing) -> Router {
     Router::new()
         .route("/projects", post(projects))
         .route("/projects/{project}/event-triggers", post(triggers))
+        .route("/projects/{project}/events", post(events))
+        .route("/projects/{project}/events/{id}", post(event))
+        .route("/projects/{project}/events/jobs", post(jobs))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_FORM))
         .with_state(eventing)
 }
@@ -102,12 +105,77 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
     }
 }
 
+/// Starts a job on the events that the page's URL names.
+async fn events(
+    State(eventing): State<Eventing>,
+    Path(project): Path<String>,
+    Query(filter): Query<EventFilter>,
+    mut request: Request,
+) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let action = match values.get("intent") {
+        "redeliver" => JobAction::Redeliver,
+        "cancel" => JobAction::Cancel,
+        other => return unknown(eventing, request, other).await,
+    };
+    let form = JobForm { action, filter, rate: values.get("rate").to_owned() };
+    match eventing.start_job(&project, &form).await {
+        Ok(_) => Redirect::to(&crate::pages::jobs_path(&project)).into_response(),
+        Err(error) => show_again(eventing, request, error, Posted { job: Some(form), ..Posted::default() }).await,
+    }
+}
+
+/// Redelivers or cancels what is on an event's page.
+async fn event(
+    State(eventing): State<Eventing>,
+    Path((project, id)): Path<(String, String)>,
+    mut request: Request,
+) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let trigger = Some(values.get("trigger")).filter(|name| !name.is_empty());
+    let done = match values.get("intent") {
+        "redeliver" => eventing.redeliver(&project, &id, trigger).await,
+        "cancel" => eventing.cancel(&project, &id, trigger).await,
+        other => return unknown(eventing, request, other).await,
+    };
+    match done {
+        Ok(_) => Redirect::to(&format!("{}/{id}", crate::pages::events_path(&project))).into_response(),
+        Err(error) => show_again(eventing, request, error, Posted::default()).await,
+    }
+}
+
+async fn jobs(State(eventing): State<Eventing>, Path(project): Path<String>, mut request: Request) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    if values.get("intent") != "stop" {
+        return unknown(eventing, request, values.get("intent")).await;
+    }
+    match eventing.cancel_job(&project, values.get("job")).await {
+        Ok(_) => Redirect::to(&crate::pages::jobs_path(&project)).into_response(),
+        Err(error) => show_again(eventing, request, error, Posted::default()).await,
+    }
+}
+
+async fn unknown(eventing: Eventing, request: Request, intent: &str) -> Response {
+    let error = Error::Malformed(format!("The page has no form {intent:?}."));
+    show_again(eventing, request, error, Posted::default()).await
+}
+
 /// The page that the form is on, with the form as it was typed.
 async fn show_again(eventing: Eventing, request: Request, error: Error, mut posted: Posted) -> Response {
     let status = match &error {
         Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Malformed(_) => StatusCode::BAD_REQUEST,
         Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
         Error::BacklogFull => StatusCode::TOO_MANY_REQUESTS,
         Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

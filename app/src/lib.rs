@@ -8,6 +8,7 @@ pub mod assets;
 pub mod components;
 #[cfg(feature = "ssr")]
 pub mod forms;
+mod live;
 mod page_state;
 pub mod pages;
 #[cfg(feature = "ssr")]
@@ -19,15 +20,16 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
-use components::Layout;
+use components::{Clock, Layout};
 pub use page_state::{PageState, Posted};
-use pages::{NotFound, ProjectsPage, TriggersPage};
+use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, TriggersPage};
 
 /// The application, the same on the server and in the browser.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
     PageState::provide();
+    Clock::provide();
 
     view! {
         <Title formatter=|title: String| format!("{title} · Mission Control") text="Event triggers"/>
@@ -37,6 +39,9 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=NotFound>
                     <Route path=path!("/projects") view=ProjectsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/event-triggers") view=TriggersPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events") view=EventsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events/jobs") view=JobsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events/:id") view=EventPage ssr=SsrMode::Async/>
                 </Routes>
             </Layout>
         </Router>

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use server::model::{EventForm, FieldError, ProjectForm, TriggerForm};
+use server::model::{EventForm, FieldError, JobForm, ProjectForm, TriggerForm};
 
 /// A form that was submitted without JavaScript and refused: shown again as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -8,6 +8,7 @@ pub struct Posted {
     pub project: Option<ProjectForm>,
     pub trigger: Option<TriggerForm>,
     pub event: Option<EventForm>,
+    pub job: Option<JobForm>,
     pub errors: Vec<FieldError>,
     /// Why it could not be carried out although nothing was wrong with it.
     pub failure: Option<String>,

@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod load;
+mod log;
 mod plot;
 mod receiver;
 mod report;
@@ -112,6 +113,7 @@ async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
         "nodes" => scenarios::nodes,
         "shapes" => scenarios::shapes,
         "history" => scenarios::history,
+        "log" => log::event_log,
     }
     Ok(report)
 }

@@ -56,5 +56,8 @@ export const test = base.extend<TestFixtures, { server: Server }>({
 
 export { expect };
 
+/** Where a project's events are. */
+export const eventsPage = (project: string) => `/projects/${project}/events`;
+
 /** Where a project's triggers are. */
 export const triggersPage = (project: string) => `/projects/${project}/event-triggers`;

@@ -42,6 +42,11 @@ export class Server {
     await this.post(`/v1/config/projects/${project}/eventing/triggers/${name}`, { type, url, ...more });
   }
 
+  /** Queues an event, or an array of them. */
+  async queue(project: string, events: unknown): Promise<{ eventId: string }> {
+    return (await this.post(`/v1/api/${project}/eventing/queue`, events)) as { eventId: string };
+  }
+
   async post(path: string, body: unknown): Promise<unknown> {
     const answer = await fetch(this.url + path, {
       method: "POST",

@@ -53,7 +53,10 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: Can
     loop {
         if room.available_permits() == 0 && complained.is_none_or(|at| at.elapsed() > COMPLAINT) {
             complained = Some(Instant::now());
-            tracing::warn!(limits.connections, "as many connections as are allowed (--max-connections): more must wait");
+            tracing::warn!(
+                limits.connections,
+                "as many connections as are allowed (--max-connections): more must wait"
+            );
         }
         let next = async {
             // Never closed, so there is a permit some time.
@@ -91,7 +94,8 @@ async fn connection(
 ) {
     drop(stream.set_nodelay(true));
     let service = app.map_request(move |request: Request<Incoming>| {
-        request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(InTime::new(body, read_timeout)) })
+        request
+            .map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(InTime::new(body, read_timeout)) })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -155,7 +159,11 @@ impl HttpBody for InTime {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             let late = self.deadline.as_ref().is_some_and(|deadline| deadline.is_elapsed());
             // Drips never let the deadline itself be waited for.
-            return Poll::Ready(if late { Some(Err(TooSlow(self.time).into())) } else { frame.map(|frame| Ok(frame?)) });
+            return Poll::Ready(if late {
+                Some(Err(TooSlow(self.time).into()))
+            } else {
+                frame.map(|frame| Ok(frame?))
+            });
         }
         let time = self.time;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));

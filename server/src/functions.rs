@@ -6,7 +6,10 @@ use leptos::server_fn::codec::{Json, JsonEncoding};
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EventForm, EventOutcome, Project, ProjectForm, Queued, Submitted, TriggerForm, TriggersPage};
+use crate::model::{
+    Changed, EventCount, EventDetail, EventFilter, EventForm, EventOutcome, EventPage, EventQuery, Job, JobForm,
+    Overview, Project, ProjectForm, Queued, Range, Submitted, TriggerForm, TriggerHealth, TriggersPage,
+};
 
 /// Why a page cannot be shown or a form not carried out, in plain words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +91,70 @@ pub async fn send_event(project: String, trigger: String, form: EventForm) -> Re
 /// Where an event stands.
 #[server(endpoint = "outcome")]
 pub async fn load_outcome(project: String, event_id: String) -> Result<EventOutcome, Failure> {
-    on_server::plainly(match event_id.parse() {
+    on_server::plainly(match crate::eventing::event_id(&event_id) {
         Ok(id) => on_server::eventing()?.event_outcome(&project, id).await,
-        Err(_) => Err(crate::eventing::Error::NotFound(format!("{event_id:?} is not the id of an event."))),
+        Err(error) => Err(error),
     })
+}
+
+/// A page of the event log.
+#[server(endpoint = "events", input = Json)]
+pub async fn load_events(project: String, query: EventQuery) -> Result<Submitted<EventPage>, Failure> {
+    on_server::submitted(on_server::eventing()?.events(&project, &query).await)
+}
+
+/// How many events match a filter.
+#[server(endpoint = "count_events", input = Json)]
+pub async fn count_events(project: String, filter: EventFilter) -> Result<Submitted<EventCount>, Failure> {
+    on_server::submitted(on_server::eventing()?.count_events(&project, &filter).await)
+}
+
+/// All that is known of an event.
+#[server(endpoint = "event")]
+pub async fn load_event(project: String, event_id: String) -> Result<EventDetail, Failure> {
+    on_server::plainly(on_server::eventing()?.event(&project, &event_id).await)
+}
+
+/// Queues the ended deliveries of an event again, or the one to a trigger.
+#[server(endpoint = "redeliver", input = Json)]
+pub async fn redeliver(project: String, event_id: String, trigger: Option<String>) -> Result<Changed, Failure> {
+    on_server::plainly(on_server::eventing()?.redeliver(&project, &event_id, trigger.as_deref()).await)
+}
+
+/// Cancels the pending deliveries of an event that are not in flight, or the one to a trigger.
+#[server(endpoint = "cancel", input = Json)]
+pub async fn cancel(project: String, event_id: String, trigger: Option<String>) -> Result<Changed, Failure> {
+    on_server::plainly(on_server::eventing()?.cancel(&project, &event_id, trigger.as_deref()).await)
+}
+
+/// The jobs of a project, newest first.
+#[server(endpoint = "jobs")]
+pub async fn load_jobs(project: String) -> Result<Vec<Job>, Failure> {
+    on_server::plainly(on_server::eventing()?.jobs(&project).await)
+}
+
+/// Starts a job.
+#[server(endpoint = "start_job", input = Json)]
+pub async fn start_job(project: String, form: JobForm) -> Result<Submitted<Job>, Failure> {
+    on_server::submitted(on_server::eventing()?.start_job(&project, &form).await)
+}
+
+/// Stops a job; what it has done is done.
+#[server(endpoint = "cancel_job", input = Json)]
+pub async fn cancel_job(project: String, job: String) -> Result<Job, Failure> {
+    on_server::plainly(on_server::eventing()?.cancel_job(&project, &job).await)
+}
+
+/// How the triggers of a project do.
+#[server(endpoint = "trigger_health")]
+pub async fn load_trigger_health(project: String, range: Range) -> Result<Vec<TriggerHealth>, Failure> {
+    on_server::plainly(on_server::eventing()?.trigger_health(&project, range).await)
+}
+
+/// How a project does.
+#[server(endpoint = "overview")]
+pub async fn load_overview(project: String, range: Range) -> Result<Overview, Failure> {
+    on_server::plainly(on_server::eventing()?.overview(&project, range).await)
 }
 
 /// The data last sent with a type.

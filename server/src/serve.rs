@@ -99,7 +99,8 @@ async fn serve_on(
     let client = Client::new(guard.clone())?;
     let engine = Engine::start(store.clone(), client, config.engine()).await.map_err(ServeError::Database)?;
     let eventing = Eventing::new(engine.clone(), guard, dev_mode);
-    let app = api::router(ApiState { eventing: eventing.clone(), body_limit: config.body_limit }).merge(ui(eventing));
+    let state = ApiState { eventing: eventing.clone(), body_limit: config.body_limit, stop: stop.clone() };
+    let app = api::router(state).merge(ui(eventing));
     let app = layers(app, config.body_limit);
     let connections = connections::within_limits(config.max_connections as usize, config.max_in_flight as usize);
     let limits = Limits { read_timeout: config.read_timeout, connections };

@@ -1,10 +1,15 @@
 use leptos::prelude::*;
 
+use super::{Place, ProjectNav, Section};
 use crate::PageState;
 
 /// The frame of every page.
 #[component]
 pub fn Layout(children: Children) -> impl IntoView {
+    let place = Place::here();
+    // Apart, so that the tabs stay, and keep the focus, while the section changes.
+    let project = Memo::new(move |_| place.with(|place| place.project.clone()));
+    let section = Signal::derive(move || place.with(|place| place.section));
     view! {
         <a href="#main" class="sr-only">"Skip to the content"</a>
         <header class="border-b border-line bg-surface">
@@ -16,7 +21,9 @@ pub fn Layout(children: Children) -> impl IntoView {
                     </svg>
                     "Mission Control"
                 </a>
+                {move || project.get().map(|project| view! { <ProjectName project=project/> })}
             </div>
+            {move || project.get().map(|project| view! { <ProjectNav project=project current=section/> })}
         </header>
         {PageState::dev_mode_here()
             .then(|| {
@@ -30,6 +37,15 @@ pub fn Layout(children: Children) -> impl IntoView {
                 }
             })}
         <main id="main" class="mx-auto max-w-7xl px-4 py-6">{children()}</main>
+    }
+}
+
+/// The project that the page is in, beside the product's name.
+#[component]
+fn ProjectName(project: String) -> impl IntoView {
+    view! {
+        <span aria-hidden="true" class="text-line">"/"</span>
+        <a href=Section::EventTriggers.path(&project) aria-label=format!("Project {project}") class="min-w-0 truncate text-sm font-medium text-ink hover:underline">{project.clone()}</a>
     }
 }
 

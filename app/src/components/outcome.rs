@@ -113,7 +113,7 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
 }
 
 #[component]
-fn ResponseView(response: Response) -> impl IntoView {
+pub fn ResponseView(response: Response) -> impl IntoView {
     let body = indent(&response.body);
     let count = response.headers.len();
     let headers = response
@@ -173,7 +173,7 @@ fn Attempts(history: Vec<Attempt>, open: bool) -> impl IntoView {
 }
 
 /// A duration as people read it.
-fn milliseconds(micros: u32) -> String {
+pub fn milliseconds(micros: u32) -> String {
     match micros {
         0..10_000 => format!("{:.1} ms", f64::from(micros) / 1_000.0),
         10_000..10_000_000 => format!("{} ms", micros / 1_000),

@@ -1,9 +1,15 @@
 //! One page a file.
 
+mod event;
+mod events;
+mod jobs;
 mod not_found;
 mod projects;
 mod triggers;
 
+pub use event::EventPage;
+pub use events::{EventsPage, events_path};
+pub use jobs::{JobsPage, jobs_path};
 pub use not_found::NotFound;
 pub use projects::ProjectsPage;
 pub use triggers::TriggersPage;

@@ -112,7 +112,9 @@ async fn endless_bodies_and_heads_are_cut_short() {
     }
     for length in ["1000000000000", "18446744073709551615"] {
         let mut stream = connect(&server).await;
-        let head = format!("POST {QUEUE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{");
+        let head = format!(
+            "POST {QUEUE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{"
+        );
         stream.write_all(head.as_bytes()).await.expect("it listens");
         let mut status = [0; 12];
         stream.read_exact(&mut status).await.expect("an answer, at once");
@@ -150,7 +152,9 @@ async fn hostile_json_is_told_so_or_passes_through() {
     assert_eq!(database.count("select count(*) from events").await, 0);
 
     // The past, however far, is now; the last moment of the calendar is not.
-    for past in ["-1", "-253402300799999", "-0.0", "1e-300", "\"0000-01-01T00:00:00Z\"", "\"0001-01-01T00:00:00+14:00\""] {
+    for past in
+        ["-1", "-253402300799999", "-0.0", "1e-300", "\"0000-01-01T00:00:00Z\"", "\"0001-01-01T00:00:00+14:00\""]
+    {
         server.queue_text(with(&format!("\"timestamp\":{past}"))).await.expect(202);
     }
     assert_eq!(receiver.wait_for(6).await.len(), 6);
@@ -160,7 +164,17 @@ async fn hostile_json_is_told_so_or_passes_through() {
     database.execute("delete from queue").await;
 
     // Data is the caller's, whatever it is.
-    for (index, data) in ["1e999999", &"7".repeat(30), &nested("[", "]"), &nested("{\"a\":", "}").replace(":}", ":1}"), r#"{"a":1,"a":2}"#, r#""\ud800""#].into_iter().enumerate() {
+    for (index, data) in [
+        "1e999999",
+        &"7".repeat(30),
+        &nested("[", "]"),
+        &nested("{\"a\":", "}").replace(":}", ":1}"),
+        r#"{"a":1,"a":2}"#,
+        r#""\ud800""#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
         server.queue_text(with(&format!("\"data\":{data}"))).await.expect(202);
         let received = receiver.wait_for(7 + index).await[6 + index].text();
         assert!(received.ends_with(&format!("\"data\":{data}}}")), "{data:.60}");
@@ -197,7 +211,8 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
     server.post_text("/v1/config/projects/p", r#"{"name":"\u0000"}"#).await.expect(422);
     // Names that no path should hold, among them one that PostgreSQL cannot.
     let event = json!({"type": "t"});
-    for name in ["%00", "a%00b", "%ff", "%c3%28", "%2e%2e%2f", "%F0%9F%8E%89", "%0d%0aset-cookie:x", &"x".repeat(5_000)] {
+    for name in ["%00", "a%00b", "%ff", "%c3%28", "%2e%2e%2f", "%F0%9F%8E%89", "%0d%0aset-cookie:x", &"x".repeat(5_000)]
+    {
         for answer in [
             server.post(&format!("/v1/api/{name}/eventing/queue"), &event).await,
             server.post(&format!("/v1/api/{name}/eventing/queue"), &json!([event])).await,
@@ -209,7 +224,12 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
             server.get(&format!("/projects/{name}/event-triggers")).await,
             server.get(&format!("/projects/default/event-triggers?trigger={name}&event={name}&edit={name}")).await,
         ] {
-            assert!(matches!(answer.status, 200 | 400 | 404 | 422), "{name:.20}: {} {:.300}", answer.status, answer.body);
+            assert!(
+                matches!(answer.status, 200 | 400 | 404 | 422),
+                "{name:.20}: {} {:.300}",
+                answer.status,
+                answer.body
+            );
         }
     }
     for form in ["project=%00&event_type=%00", "project=default&event_type=%00", "project=%ff", "", "%"] {
@@ -217,7 +237,11 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
             let request = server.http.post(server.url(&format!("/api/{function}")));
             let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
             let answer = crate::support::Answer::of(request).await;
-            assert!(!answer.body.contains("panicked") && !answer.body.contains("its log says more"), "{function} {form}: {}", answer.body);
+            assert!(
+                !answer.body.contains("panicked") && !answer.body.contains("its log says more"),
+                "{function} {form}: {}",
+                answer.body
+            );
         }
     }
     assert_eq!(database.count("select count(*) from events").await, 0);

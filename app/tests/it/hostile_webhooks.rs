@@ -38,7 +38,9 @@ async fn whatever_a_webhook_does_the_attempt_ends_in_time_with_its_reason() {
             .expect("a duration");
         let took = Duration::from_micros(micros.unsigned_abs().into());
         match end {
-            End::AtTimeout => assert!((TIMEOUT..TIMEOUT + Duration::from_millis(100)).contains(&took), "{name}: {took:?}"),
+            End::AtTimeout => {
+                assert!((TIMEOUT..TIMEOUT + Duration::from_millis(100)).contains(&took), "{name}: {took:?}")
+            }
             End::Before => assert!(took < TIMEOUT, "{name}: {took:?}"),
         }
         assert!(failed["response"].is_null() || failed["response"]["headers"].to_string().len() < 20_000, "{name}");
@@ -131,10 +133,13 @@ async fn an_absurd_retry_after_parks_nothing_for_good() {
     ];
     for (index, (value, least, most)) in cases.into_iter().enumerate() {
         let header = format!("retry-after: {value}\r\n");
-        let receiver = Receiver::start(move |number, _| {
-            if number == 0 { Act::Answer(503, header.clone(), String::new()) } else { Act::ok() }
-        })
-        .await;
+        let receiver =
+            Receiver::start(
+                move |number, _| {
+                    if number == 0 { Act::Answer(503, header.clone(), String::new()) } else { Act::ok() }
+                },
+            )
+            .await;
         let name = format!("case-{index}");
         server.trigger(&name, &name, &receiver.url(), json!({})).await;
         server.queue(&json!({"type": name})).await.expect(202);
@@ -144,7 +149,8 @@ async fn an_absurd_retry_after_parks_nothing_for_good() {
             continue;
         }
         let wait = eventually("a retry", async || {
-            let sql = "select extract(epoch from due_at - now())::bigint from queue where owner is null and attempt = 1";
+            let sql =
+                "select extract(epoch from due_at - now())::bigint from queue where owner is null and attempt = 1";
             sqlx::query_scalar::<_, i64>(sql).fetch_optional(&database.pool).await.expect("a query")
         })
         .await;

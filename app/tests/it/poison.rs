@@ -96,7 +96,10 @@ async fn a_damaged_event_is_set_aside_alone() {
     database.execute("update queue set due_at = now()").await;
     settled(&database).await;
     assert_eq!(receiver.received().len(), 29);
-    assert_eq!(database.count("select count(*) from deliveries where status = 'failed' and error like '%damaged%'").await, 1);
+    assert_eq!(
+        database.count("select count(*) from deliveries where status = 'failed' and error like '%damaged%'").await,
+        1
+    );
     server.process.expect_no_fault();
 }
 
@@ -171,13 +174,15 @@ async fn a_background_task_that_panics_starts_again_and_loses_nothing() {
     receiver.wait_for(5).await;
     // Now the poller, the completer, the heartbeat and the housekeeping all have something to complain of.
     cut.cut().await;
-    eventually("a panic in each task", async || (done.lock().expect("a lock").len() == lines.len()).then_some(())).await;
+    eventually("a panic in each task", async || (done.lock().expect("a lock").len() == lines.len()).then_some(()))
+        .await;
     cut.mend();
 
     // The outcomes that the completer held are written once their leases have expired and the webhook was asked again;
     // what was scheduled comes; and what is new comes at once.
     let queued = eventually("a 202", async || {
-        Some(node.server.queue(&json!({"type": "t", "isSynchronous": true})).await).filter(|answer| answer.status == 200)
+        Some(node.server.queue(&json!({"type": "t", "isSynchronous": true})).await)
+            .filter(|answer| answer.status == 200)
     })
     .await;
     assert_eq!(queued.json()["deliveries"][0]["attempts"], 1);

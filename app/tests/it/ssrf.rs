@@ -1,8 +1,8 @@
 //! Server-side request forgery: where webhooks may not point, outside dev mode.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rig::FORBIDDEN_ADDRESSES;
 use serde_json::json;
@@ -26,15 +26,27 @@ async fn forbidden_addresses_are_refused_at_save_and_at_delivery() {
         let message = refused.json()["errors"][0]["message"].as_str().expect("text").to_owned();
         assert!(message.contains(reason) && message.contains("--allow-networks"), "{url}: {message}");
         // As if it had been saved before it was forbidden.
-        sqlx::query("update triggers set url = $1, version = version + 1").bind(&url).execute(&database.pool).await.expect("an update");
+        sqlx::query("update triggers set url = $1, version = version + 1")
+            .bind(&url)
+            .execute(&database.pool)
+            .await
+            .expect("an update");
         let failed = node.server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(502).json();
         let error = failed["deliveries"][0]["error"].as_str().expect("a reason");
         assert!(error.contains(reason) && error.contains("--allow-networks"), "{url}: {error}");
     }
     // Credentials before the @ are no host, wherever they come from.
-    for url in ["http://example.com@127.0.0.1:{port}/", "http://example.com:80@127.0.0.1:{port}/", "http://a\\@127.0.0.1:{port}/"] {
+    for url in [
+        "http://example.com@127.0.0.1:{port}/",
+        "http://example.com:80@127.0.0.1:{port}/",
+        "http://a\\@127.0.0.1:{port}/",
+    ] {
         let url = url.replace("{port}", &port.to_string());
-        sqlx::query("update triggers set url = $1, version = version + 1").bind(&url).execute(&database.pool).await.expect("an update");
+        sqlx::query("update triggers set url = $1, version = version + 1")
+            .bind(&url)
+            .execute(&database.pool)
+            .await
+            .expect("an update");
         node.server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(502);
     }
     assert!(receiver.received().is_empty());
@@ -77,8 +89,12 @@ async fn a_name_that_is_rebound_reaches_only_what_was_checked() {
     let lookup = Rebinding { asked: asked.clone(), first: address("127.0.0.1"), then: address("127.0.0.2") };
     // In this world 127.0.0.1 is the public address, and 127.0.0.2 a private one.
     let node = InProcess::with_lookup(&database.url(), &["127.0.0.1/32"], lookup).await;
-    let closing = Receiver::start(|_, _| Act::Raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec())).await;
-    node.server.trigger("one", "t", &format!("http://rebinding.invalid:{}/", closing.port()), json!({"retries": 0})).await;
+    let closing =
+        Receiver::start(|_, _| Act::Raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec()))
+            .await;
+    node.server
+        .trigger("one", "t", &format!("http://rebinding.invalid:{}/", closing.port()), json!({"retries": 0}))
+        .await;
     node.server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(200);
     assert_eq!(asked.load(Ordering::Relaxed), 1, "one lookup, checked and used");
     let failed = node.server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(502).json();

@@ -1,16 +1,20 @@
 //! The HTTP API, a module a noun; each owns its `router`.
 
 mod body;
+mod events;
 mod health;
+mod jobs;
 mod origin;
 pub mod problem;
 mod projects;
 mod queue;
+mod stats;
 mod triggers;
 
 use axum::Router;
 use axum::routing::any;
 use http::{Method, StatusCode, Uri};
+use tokio_util::sync::CancellationToken;
 
 use crate::eventing::Eventing;
 use problem::Problem;
@@ -23,14 +27,19 @@ pub struct ApiState {
     pub eventing: Eventing,
     /// Bytes.
     pub body_limit: usize,
+    /// The server stops: answers without an end come to theirs.
+    pub stop: CancellationToken,
 }
 
 /// All routes of the API; what is under its paths and unknown is answered in its own form.
 pub fn router(state: ApiState) -> Router {
     Router::new()
+        .merge(events::router())
         .merge(health::router())
+        .merge(jobs::router())
         .merge(projects::router())
         .merge(queue::router())
+        .merge(stats::router())
         .merge(triggers::router())
         .route("/v1/{*rest}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)

@@ -39,6 +39,7 @@ impl From<Error> for Problem {
             Error::Invalid(errors) => Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) },
             Error::Malformed(_) => Self::new(StatusCode::BAD_REQUEST, detail),
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, detail),
+            Error::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
             Error::BacklogFull => Self { retry_after: Some(5), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) },
             Error::Unavailable => Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) },
             Error::Internal(cause) => {

@@ -133,7 +133,8 @@ fn embedded_v4(address: IpAddr) -> Option<Ipv4Addr> {
         return Some(mapped);
     }
     const NAT64: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
-    (address.to_bits() >> 32 == NAT64.to_bits() >> 32).then(|| Ipv4Addr::from_bits((address.to_bits() & u128::from(u32::MAX)) as u32))
+    (address.to_bits() >> 32 == NAT64.to_bits() >> 32)
+        .then(|| Ipv4Addr::from_bits((address.to_bits() & u128::from(u32::MAX)) as u32))
 }
 
 /// A webhook's URL: http or https, with a host, without a user name or password.

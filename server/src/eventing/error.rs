@@ -16,6 +16,9 @@ pub enum Error {
     /// What is asked for does not exist; the message names it.
     #[error("{0}")]
     NotFound(String),
+    /// It cannot be done as things stand; the message says what stands in the way.
+    #[error("{0}")]
+    Conflict(String),
     /// Too much waits already.
     #[error("Too many deliveries of this project are waiting already; try again later, or raise --backlog-limit.")]
     BacklogFull,

@@ -129,7 +129,8 @@ impl Eventing {
         if rows.iter().any(|row| row.attempts > 1 || row.status.is_none()) {
             for one in self.store().attempts(event.project_id, id).await? {
                 let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
-                let attempt = attempt(one.attempt, one.started_at, one.duration_us, response, Some(one.error));
+                let attempt =
+                    attempt(one.attempt, one.started_at, one.duration_us, response, Some(one.error), Some(one.node));
                 earlier.entry((one.trigger_id, one.run)).or_default().push(attempt);
             }
         }
@@ -156,6 +157,7 @@ impl Eventing {
                     trigger: self.engine.trigger_name(one.lease.trigger_id)?,
                     run: one.lease.run,
                     attempts: one.attempt,
+                    node: Some(self.engine.node()),
                     status: Some(if one.delivered { "delivered" } else { "failed" }.to_owned()),
                     started_at: Some(record.started_at),
                     duration_us: Some(record.duration_us),
@@ -266,26 +268,39 @@ fn outcome(id: Uuid, event_type: String, scheduled_at: String, deliveries: Vec<D
 }
 
 fn delivery(row: OutcomeRow, mut history: Vec<Attempt>) -> Delivery {
-    let status = match row.status.as_deref() {
-        None => DeliveryStatus::Pending,
-        Some("delivered") => DeliveryStatus::Delivered,
-        Some("cancelled") => DeliveryStatus::Cancelled,
-        Some(_) => DeliveryStatus::Failed,
-    };
+    let status = status(row.status.as_deref());
     if let Some(started_at) = row.started_at {
         let response = response(row.response_status, row.response_headers, row.response_body, row.response_cut);
-        history.push(attempt(row.attempts, started_at, row.duration_us.unwrap_or(0), response, row.error.clone()));
+        history.push(attempt(
+            row.attempts,
+            started_at,
+            row.duration_us.unwrap_or(0),
+            response,
+            row.error.clone(),
+            row.node,
+        ));
     }
     let error = row.error.or_else(|| history.last()?.error.clone());
     Delivery { trigger: row.trigger, status, attempts: row.attempts.unsigned_abs(), error, history }
 }
 
-fn attempt(
+/// A delivery's status as stored.
+pub(super) fn status(stored: Option<&str>) -> DeliveryStatus {
+    match stored {
+        None => DeliveryStatus::Pending,
+        Some("delivered") => DeliveryStatus::Delivered,
+        Some("cancelled") => DeliveryStatus::Cancelled,
+        Some(_) => DeliveryStatus::Failed,
+    }
+}
+
+pub(super) fn attempt(
     number: i16,
     started_at: DateTime<Utc>,
     duration_us: i32,
     response: Option<Response>,
     error: Option<String>,
+    node: Option<Uuid>,
 ) -> Attempt {
     Attempt {
         number: number.unsigned_abs(),
@@ -293,10 +308,16 @@ fn attempt(
         duration_us: duration_us.unsigned_abs(),
         response,
         error,
+        node: node.map(|node| node.to_string()),
     }
 }
 
-fn response(status: Option<i16>, headers: Option<String>, body: Option<Vec<u8>>, cut: bool) -> Option<Response> {
+pub(super) fn response(
+    status: Option<i16>,
+    headers: Option<String>,
+    body: Option<Vec<u8>>,
+    cut: bool,
+) -> Option<Response> {
     let headers: std::collections::BTreeMap<String, String> =
         headers.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     Some(Response {

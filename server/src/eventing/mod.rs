@@ -1,14 +1,24 @@
 //! The one facade that the HTTP API and Mission Control's server functions both call, so that no logic is written twice.
 
+mod detail;
 mod error;
 mod events;
 pub mod fields;
+mod filter;
+mod jobs;
+mod live;
+mod log;
 pub mod names;
 mod projects;
+mod redelivery;
 pub mod request;
+mod stats;
 mod triggers;
 
 use std::sync::Arc;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::delivery::NetworkGuard;
 use crate::queue::Engine;
@@ -16,6 +26,7 @@ use crate::store::{ProjectRow, Store};
 
 pub use error::Error;
 pub use events::{QueuedEvent, Synchronous, result_of};
+pub use live::Live;
 pub use triggers::TriggerInput;
 
 /// All that a user can ask for. Cheap to clone.
@@ -24,11 +35,16 @@ pub struct Eventing {
     engine: Engine,
     guard: Arc<NetworkGuard>,
     dev_mode: bool,
+    /// A job waits to be taken up.
+    new_job: Arc<Notify>,
 }
 
 impl Eventing {
     pub fn new(engine: Engine, guard: Arc<NetworkGuard>, dev_mode: bool) -> Self {
-        Self { engine, guard, dev_mode }
+        let eventing = Self { engine, guard, dev_mode, new_job: Arc::default() };
+        let worker = eventing.clone();
+        eventing.engine.spawn("jobs", move |stop| worker.clone().work_on_jobs(stop));
+        eventing
     }
 
     /// No login, loopback webhooks allowed: to be said on every page.
@@ -54,6 +70,11 @@ impl Eventing {
 /// Spares the database names that nothing can have, such as one with a null character, which PostgreSQL's text cannot hold.
 fn may_be_project(name: &str) -> Result<(), Error> {
     names::Name::parse(name).map(drop).map_err(|_| unknown_project(name))
+}
+
+/// The id of an event as it stands in a path.
+pub fn event_id(text: &str) -> Result<Uuid, Error> {
+    text.parse().map_err(|_| Error::NotFound(format!("{text:?} is not the id of an event.")))
 }
 
 fn unknown_project(name: &str) -> Error {

@@ -302,7 +302,8 @@ mod tests {
         ];
         leaf.prop_recursive(6, 40, 6, move |inner| {
             let members = prop::collection::vec((text.clone(), space, inner.clone()), 0..5).prop_map(|members| {
-                let members: Vec<_> = members.into_iter().map(|(key, space, value)| format!("{key}:{space}{value}")).collect();
+                let members: Vec<_> =
+                    members.into_iter().map(|(key, space, value)| format!("{key}:{space}{value}")).collect();
                 format!("{{{}}}", members.join(","))
             });
             let elements = prop::collection::vec((space, inner), 0..5).prop_map(|elements| {

@@ -45,7 +45,7 @@ pub enum DeliveryStatus {
     Delivered,
     /// The retries ran out.
     Failed,
-    /// Its trigger was deleted.
+    /// Its trigger was deleted, or a person cancelled it.
     Cancelled,
 }
 
@@ -82,6 +82,7 @@ impl Delivery {
 
 /// One HTTP POST of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// From 1.
     pub number: u16,
@@ -92,6 +93,8 @@ pub struct Attempt {
     pub response: Option<Response>,
     /// Why it failed, in plain words.
     pub error: Option<String>,
+    /// The node that made it.
+    pub node: Option<String>,
 }
 
 /// What a webhook answered.

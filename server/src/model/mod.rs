@@ -1,14 +1,22 @@
 //! The types that the server and the browser share, one file a noun.
 
+mod detail;
 mod event;
 mod form;
+mod job;
 pub mod json;
+mod log;
 mod project;
+mod stats;
 mod trigger;
 
+pub use detail::{Changed, DeliveryDetail, EventDetail, Left, Request, Run, Wait, WaitReason};
 pub use event::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response};
 pub use form::{FieldError, Submitted};
+pub use job::{Job, JobAction, JobForm, JobState};
+pub use log::{DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary};
 pub use project::{Project, ProjectForm};
+pub use stats::{Bucket, Overview, Range, Tally, TriggerHealth};
 pub use trigger::{EventForm, Trigger, TriggerForm, TriggersPage};
 
 /// What a trigger gets when nothing else is said: the original product's defaults.

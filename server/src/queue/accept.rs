@@ -177,6 +177,7 @@ impl Engine {
                 continue;
             };
             self.raise_backlog(&row.project, i64::from(*triggers));
+            self.0.changes.note(*project_id, *event_id);
             if leased.len() < *triggers as usize {
                 // By the database's clock: this node's may be wrong.
                 let wait = Duration::try_from_secs_f64(*due_in).unwrap_or_default();

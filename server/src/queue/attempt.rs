@@ -9,6 +9,7 @@ use chrono::Utc;
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 
+use super::tally::Ending;
 use super::targets::Target;
 use super::{Engine, Lease, complete};
 use crate::delivery::{Backoff, Exchange};
@@ -71,6 +72,13 @@ impl Engine {
             let (attempt, error) = (lease.attempt as i16, Some(OUR_FAULT.to_owned()));
             complete::Outcome::Finished(Finished { lease: lease.key(), delivered: false, attempt, record: None, error })
         });
+        let ending = match &outcome {
+            complete::Outcome::Finished(one) if one.delivered => Ending::Delivered,
+            complete::Outcome::Finished(_) => Ending::Failed,
+            _ => Ending::Retried,
+        };
+        self.0.tallies.add(lease.event.project_id, lease.trigger_id, ending, took);
+        self.0.changes.note(lease.event.project_id, lease.event.id);
         self.report(outcome).await;
         Some(took)
     }

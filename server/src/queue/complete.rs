@@ -23,7 +23,8 @@ const ENOUGH: usize = 128;
 const LINGER: Duration = Duration::from_millis(10);
 
 /// The error of an attempt whose own could not be written.
-const UNSTORABLE: &str = "The attempt failed, and what the webhook answered cannot be stored; the server's log says more.";
+const UNSTORABLE: &str =
+    "The attempt failed, and what the webhook answered cannot be stored; the server's log says more.";
 
 /// What became of a lease.
 pub(super) enum Outcome {
@@ -205,7 +206,8 @@ impl Batch {
             Self::Retried(mut rows) => {
                 let row = rows.pop()?;
                 let tried = row.record.error.as_deref() == Some(UNSTORABLE);
-                (!tried).then(|| Self::Retried(vec![Retried { record: without_answer(row.record, unstorable()), ..row }]))
+                (!tried)
+                    .then(|| Self::Retried(vec![Retried { record: without_answer(row.record, unstorable()), ..row }]))
             }
             Self::Released(_) => None,
         }

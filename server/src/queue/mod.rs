@@ -14,15 +14,18 @@
 //! - What waits, waits in PostgreSQL: a node holds no more than `max_in_flight` deliveries and one batch.
 //!
 //! One task an aspect: [`accept`] flushes batches of events, [`claim`] polls for due deliveries, [`complete`] writes
-//! outcomes, [`nodes`] keeps this node alive and buries dead ones. [`lanes`] keeps every trigger to its concurrency.
+//! outcomes, [`nodes`] keeps this node alive and buries dead ones, [`tally`] counts outcomes. [`lanes`] keeps every trigger
+//! to its concurrency, and [`changes`] tells pages what has changed.
 
 mod accept;
 mod attempt;
+mod changes;
 mod claim;
 mod complete;
 mod lanes;
 mod nodes;
 mod supervise;
+mod tally;
 mod targets;
 mod waiters;
 
@@ -42,6 +45,8 @@ use crate::store::{self, AcceptEvent, Accepted, LeaseKey, Store};
 
 use supervise::supervise;
 
+pub use changes::{Changed, Listener};
+pub use tally::{Counts, quantile_ms};
 pub use waiters::Watch;
 
 /// Attempts lost to crashes before a delivery is set aside as failed: an event that kills whoever touches it must not do
@@ -90,6 +95,8 @@ struct Inner {
     lanes: lanes::Lanes,
     targets: targets::Targets,
     waiters: waiters::Waiters,
+    changes: changes::Changes,
+    tallies: tally::Tallies,
     alarm: claim::Alarm,
     backlog: Mutex<Backlog>,
     attempts: TaskTracker,
@@ -148,6 +155,8 @@ impl Engine {
             outcomes,
             targets: targets::Targets::default(),
             waiters: waiters::Waiters::default(),
+            changes: changes::Changes::default(),
+            tallies: tally::Tallies::default(),
             alarm: claim::Alarm::default(),
             backlog: Mutex::new(Backlog { pending: HashMap::new(), stale: true }),
             attempts: TaskTracker::new(),
@@ -163,12 +172,18 @@ impl Engine {
         supervise(tasks, "completer", (engine.clone(), ended), |(engine, ended)| engine.complete(ended).boxed());
         supervise(tasks, "heartbeat", engine.clone(), |engine| engine.keep_alive().boxed());
         supervise(tasks, "housekeeping", engine.clone(), |engine| engine.maintain().boxed());
+        supervise(tasks, "statistics", engine.clone(), |engine| engine.flush_tallies().boxed());
         Ok(engine)
     }
 
     /// This process's identity.
     pub fn node(&self) -> Uuid {
         self.0.node
+    }
+
+    /// `source` of every CloudEvent.
+    pub fn instance(&self) -> Uuid {
+        self.0.instance
     }
 
     pub fn store(&self) -> &Store {
@@ -207,6 +222,31 @@ impl Engine {
         self.0.alarm.ring_at(Instant::now());
     }
 
+    /// Hears of the events of a project that change on this node.
+    pub fn listen(&self, project_id: i32) -> Listener {
+        self.0.changes.listen(project_id)
+    }
+
+    /// Is told that deliveries of these events were queued or ended by other means than the engine's own.
+    pub fn touched(&self, project: &str, project_id: i32, events: &[Uuid], queued: usize) {
+        if queued > 0 {
+            self.raise_backlog(project, queued as i64);
+            self.look_now();
+        }
+        for event_id in events {
+            self.0.changes.note(project_id, *event_id);
+        }
+    }
+
+    /// Runs a task until its token says that the engine stops; one that panics is started again.
+    pub fn spawn<F>(&self, name: &'static str, task: impl Fn(CancellationToken) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.0.stop.clone();
+        supervise(&self.0.background, name, (), move |()| task(stop.clone()).boxed());
+    }
+
     /// Leases nothing more, and gives back what has not begun: other nodes take it. Events are still accepted.
     pub async fn drain(&self) {
         self.0.drain.cancel();
@@ -231,6 +271,7 @@ impl Engine {
         if tokio::time::timeout(Duration::from_secs(5), inner.background.wait()).await.is_err() {
             tracing::warn!("the last outcomes could not be written; their leases expire by themselves");
         }
+        self.flush_tallies_now().await;
         if let Err(error) = inner.store.leave(inner.node).await {
             tracing::warn!(%error, "could not take leave; the leases of this node expire by themselves");
         }
@@ -240,7 +281,8 @@ impl Engine {
         self.0.drain.is_cancelled()
     }
 
-    fn backlog_is_full(&self, project: &str) -> bool {
+    /// Whether so much waits that no more is taken.
+    pub fn backlog_is_full(&self, project: &str) -> bool {
         let backlog = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner);
         backlog.pending.get(project).is_some_and(|pending| *pending as u64 >= self.0.settings.backlog_limit)
     }

@@ -90,7 +90,7 @@ impl Engine {
 }
 
 /// Sleeps; `false`: that ended before.
-async fn pause(time: Duration, end: &CancellationToken) -> bool {
+pub(super) async fn pause(time: Duration, end: &CancellationToken) -> bool {
     tokio::select! {
         () = tokio::time::sleep(time) => true,
         () = end.cancelled() => false,

@@ -13,6 +13,7 @@ pub struct OutcomeRow {
     /// `None`: pending.
     pub status: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
+    pub node: Option<Uuid>,
     pub duration_us: Option<i32>,
     pub response_status: Option<i16>,
     pub response_cut: bool,
@@ -28,6 +29,7 @@ pub struct StoredAttempt {
     pub run: i16,
     pub attempt: i16,
     pub started_at: DateTime<Utc>,
+    pub node: Uuid,
     pub duration_us: i32,
     pub response_status: Option<i16>,
     pub response_cut: bool,
@@ -65,17 +67,17 @@ impl Store {
             OutcomeRow,
             r#"select distinct on (t.id)
                       t.id as "trigger_id!", t.name as "trigger!", d.run as "run!", d.attempts as "attempts!", d.status::text as "status?",
-                      d.started_at as "started_at?", d.duration_us as "duration_us?", d.response_status as "response_status?",
+                      d.started_at as "started_at?", d.node as "node?", d.duration_us as "duration_us?", d.response_status as "response_status?",
                       d.response_cut as "response_cut!", d.response_headers as "response_headers?",
                       d.response_body as "response_body?", d.error as "error?"
                  from (
                       select trigger_id, run, attempt as attempts, null::delivery_status as status, null::timestamptz as started_at,
-                             null::int as duration_us, null::smallint as response_status, false as response_cut,
+                             owner as node, null::int as duration_us, null::smallint as response_status, false as response_cut,
                              null::text as response_headers, null::bytea as response_body, null::text as error
                         from queue
                        where event_id = $2 and project_id = $1
                       union all
-                      select trigger_id, run, attempts, status, started_at, duration_us, response_status, response_cut,
+                      select trigger_id, run, attempts, status, started_at, node, duration_us, response_status, response_cut,
                              response_headers, response_body, error
                         from deliveries
                        where project_id = $1 and event_id = $2
@@ -93,7 +95,8 @@ impl Store {
     pub async fn attempts(&self, project_id: i32, event_id: Uuid) -> Result<Vec<StoredAttempt>, sqlx::Error> {
         sqlx::query_as!(
             StoredAttempt,
-            "select trigger_id, run, attempt, started_at, duration_us, response_status, response_cut, response_headers, response_body, error
+            "select trigger_id, run, attempt, started_at, node, duration_us, response_status, response_cut, response_headers,
+                    response_body, error
                from attempts
               where project_id = $1 and event_id = $2
               order by trigger_id, run, attempt",

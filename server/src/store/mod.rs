@@ -2,12 +2,17 @@
 //!
 //! Queries are checked against the schema at compile time; `cargo xtask prepare` renews what that needs in `.sqlx`.
 
+mod detail;
 pub mod embedded;
 mod events;
+mod jobs;
+mod log;
 mod maintenance;
 mod nodes;
 mod projects;
 mod queue;
+mod redelivery;
+mod tallies;
 mod triggers;
 
 use std::str::FromStr;
@@ -18,12 +23,17 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use uuid::Uuid;
 
+pub use detail::{DetailRow, RunRow};
 pub use events::{OutcomeRow, StoredAttempt};
+pub use jobs::{JobRow, NewJob, Step, Work};
+pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
 pub use projects::ProjectRow;
 pub use queue::{
     AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, Refusal,
     Retried,
 };
+pub use redelivery::{Change, Only};
+pub use tallies::{OutcomesRow, TallyRow};
 pub use triggers::{TargetRow, TriggerRow};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -35,6 +45,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 pub const ACCEPTING_CONNECTIONS: usize = 2;
 /// Connections of the engine's other work: claiming, completing, heartbeat, housekeeping.
 const ENGINE_CONNECTIONS: u32 = 4;
+
+/// Connections that search the history: so few that a search holds up neither the engine nor other requests.
+const SEARCHING_CONNECTIONS: u32 = 3;
 
 /// A connection that was idle for longer is tried before it is used, since its server may be gone: one that accepts for
 /// whoever waits, and one of the engine's, which tries again by itself.
@@ -51,6 +64,8 @@ pub struct Store {
     /// Commits without waiting for the disk, for what a crash may forget: it costs a redelivery, never an event.
     /// Source: PostgreSQL manual, "Asynchronous Commit".
     relaxed: PgPool,
+    /// For searching the history.
+    searching: PgPool,
 }
 
 impl Store {
@@ -63,10 +78,21 @@ impl Store {
         let settings = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
         let engine = options.clone().options(settings);
         let relaxed = engine.clone().options([("synchronous_commit", "off")]);
+        // Searches are planned anew every time, since the plan hangs on which filters are set and on which days are meant;
+        // and nothing that a person looks for is worth scanning a table or waiting longer.
+        let settings = [
+            ("plan_cache_mode", "force_custom_plan"),
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
+            ("max_parallel_workers_per_gather", "0"),
+            ("statement_timeout", "10s"),
+        ];
+        let searching = options.clone().options(settings);
         let store = Self {
             pool: pool(connections, Duration::ZERO).connect_with(options).await?,
             durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING).connect_lazy_with(engine),
             relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(relaxed),
+            searching: pool(SEARCHING_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(searching),
         };
         // The migrator holds an advisory lock while it works, so that of several nodes one migrates and the others wait.
         MIGRATIONS.run(&store.pool).await?;
@@ -88,6 +114,7 @@ impl Store {
         self.pool.close().await;
         self.durable.close().await;
         self.relaxed.close().await;
+        self.searching.close().await;
     }
 }
 

@@ -58,8 +58,9 @@ impl Store {
     pub async fn create_trigger(&self, project_id: i32, row: &TriggerRow) -> Result<bool, sqlx::Error> {
         let done = sqlx::query!(
             "insert into triggers (project_id, name, source, type, url, retries, timeout_ms, headers, options, concurrency,
-                                   backoff_first_ms, backoff_max_ms, enabled)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                   backoff_first_ms, backoff_max_ms, enabled, types, first_event)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                     array[$4], uuid_at(now() - interval '10 minutes'))
              on conflict (project_id, name) where deleted_at is null do nothing",
             project_id,
             row.name,
@@ -91,6 +92,7 @@ impl Store {
             "update triggers
                 set name = $3, source = $4, type = $5, url = $6, retries = $7, timeout_ms = $8, headers = $9, options = $10,
                     concurrency = $11, backoff_first_ms = $12, backoff_max_ms = $13, enabled = $14,
+                    types = case when $5 = any(types) then types else types || $5 end,
                     version = version + 1, updated_at = now()
               where project_id = $1 and name = $2 and deleted_at is null",
             project_id,

@@ -2,6 +2,7 @@
 
 mod delete;
 mod edit;
+mod overview;
 mod send;
 mod table;
 
@@ -9,14 +10,17 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::params::ParamsMap;
-use server::functions::load_triggers;
-use server::model::TriggersPage as Page;
+use server::functions::{Failure, load_overview, load_trigger_health, load_triggers};
+use server::model::{Overview as Figures, Range, Trigger, TriggerHealth, TriggersPage as Page};
 
 use super::{FailurePage, Loading};
-use crate::components::{ButtonLink, Kind, PageHeading};
+use crate::components::{ButtonLink, Kind, PageHeading, Section};
+use crate::live::{Live, LiveSwitch};
 use delete::DeleteDialog;
 use edit::EditDialog;
+use overview::Overview;
 use send::SendDialog;
+pub use table::QueueExample;
 use table::{EmptyState, TriggersTable};
 
 /// The open dialog. Which event the send dialog shows is no part of it, so that the form stays as it is meanwhile.
@@ -47,8 +51,11 @@ impl Open {
 
 /// Where a project's triggers are.
 fn page_path(project: &str) -> String {
-    format!("/projects/{project}/event-triggers")
+    Section::EventTriggers.path(project)
 }
+
+/// What changes all the time. It is loaded apart from the triggers, so that forms stay as they are while it is renewed.
+type Figured = Resource<Result<(Figures, Vec<TriggerHealth>), Failure>>;
 
 /// The page.
 #[component]
@@ -59,6 +66,16 @@ pub fn TriggersPage() -> impl IntoView {
     let open = Memo::new(move |_| query.with(Open::of));
     let page = Resource::new(move || project.get(), load_triggers);
     let changed = Callback::new(move |()| page.refetch());
+    let range = Memo::new(move |_| {
+        query.with(|query| query.get("range").and_then(|name| Range::parse(&name)).unwrap_or_default())
+    });
+    let figures: Figured = Resource::new(
+        move || (project.get(), range.get()),
+        |(project, range)| async move {
+            Ok((load_overview(project.clone(), range).await?, load_trigger_health(project, range).await?))
+        },
+    );
+    let live = Live::follow(project, Callback::new(move |()| figures.refetch()));
     view! {
         <Title text="Event Triggers"/>
         <Transition fallback=Loading>
@@ -67,7 +84,7 @@ pub fn TriggersPage() -> impl IntoView {
                     Ok(page) => {
                         let shown = StoredValue::new(page.clone());
                         view! {
-                            <Content page=page changed=changed/>
+                            <Content page=page changed=changed figures=figures live=live/>
                             {move || shown.with_value(|page| view! { <OpenDialog open=open.get() page=page.clone() changed=changed/> })}
                         }
                             .into_any()
@@ -80,17 +97,68 @@ pub fn TriggersPage() -> impl IntoView {
 }
 
 #[component]
-fn Content(page: Page, changed: Callback<()>) -> impl IntoView {
+fn Content(page: Page, changed: Callback<()>, figures: Figured, live: Live) -> impl IntoView {
     let path = page_path(&page.project.name);
-    view! {
-        <PageHeading title="Event Triggers" above=vec![("Projects".into(), "/projects".into()), (page.project.title.clone(), path.clone())]>
-            <ButtonLink href=format!("{path}?add") kind=Kind::Primary>"Add"</ButtonLink>
+    let add = format!("{path}?add");
+    let query = use_query_map();
+    let sought = Memo::new(move |_| query.with(|query| query.get("q").unwrap_or_default()));
+    let empty = page.triggers.is_empty();
+    let search = (!empty).then(|| view! { <LiveSwitch live=live/> <Search path=path.clone() sought=sought/> });
+    let heading = view! {
+        <PageHeading title="Event Triggers">
+            {search}
+            <ButtonLink href=add kind=Kind::Primary>"Add"</ButtonLink>
         </PageHeading>
-        {if page.triggers.is_empty() {
-            view! { <EmptyState project=page.project.name/> }.into_any()
-        } else {
-            view! { <TriggersTable page=page changed=changed/> }.into_any()
-        }}
+    };
+    if empty {
+        return view! { {heading} <EmptyState project=page.project.name/> }.into_any();
+    }
+    let project = page.project.name.clone();
+    let page = StoredValue::new(page);
+    let table = move || {
+        let mut page = page.get_value();
+        page.triggers.retain(|trigger| sought.with(|sought| is_sought(trigger, sought)));
+        if page.triggers.is_empty() {
+            return view! {
+                <p class="rounded-lg border border-line bg-surface px-6 py-12 text-center text-sm text-soft">
+                    {format!("No trigger has {:?} in its name, type or URL. ", sought.get())}
+                    <a href=path.clone() class="text-accent hover:underline">"Show all"</a>
+                </p>
+            }
+            .into_any();
+        }
+        view! { <TriggersTable page=page changed=changed figures=figures/> }.into_any()
+    };
+    view! {
+        {heading}
+        <Transition fallback=|| view! { <div class="mb-5 h-56 rounded-lg bg-sunken"></div> }>
+            {move || {
+                let project = project.clone();
+                Suspend::new(async move {
+                    match figures.await {
+                        Ok((figures, _)) => view! { <Overview project=project figures=figures/> }.into_any(),
+                        Err(failure) => view! { <p role="alert" class="mb-5 text-sm text-bad">{failure.message}</p> }.into_any(),
+                    }
+                })
+            }}
+        </Transition>
+        {table}
+    }
+    .into_any()
+}
+
+fn is_sought(trigger: &Trigger, sought: &str) -> bool {
+    let sought = sought.to_lowercase();
+    [&trigger.name, &trigger.event_type, &trigger.url].iter().any(|text| text.to_lowercase().contains(&sought))
+}
+
+#[component]
+fn Search(path: String, sought: Memo<String>) -> impl IntoView {
+    view! {
+        <leptos_router::components::Form method="GET" action=path attr:role="search">
+            <label class="sr-only" for="search">"Search triggers"</label>
+            <input id="search" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input w-40 sm:w-56"/>
+        </leptos_router::components::Form>
     }
 }
 

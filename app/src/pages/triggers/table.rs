@@ -2,13 +2,14 @@ use leptos::prelude::*;
 use server::functions::set_trigger_enabled;
 use server::model::{Trigger, TriggersPage};
 
-use super::page_path;
+use super::overview::Health;
+use super::{Figured, page_path};
 use crate::PageState;
 use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Tone};
 
 /// The table, and below it how applications queue events.
 #[component]
-pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView {
+pub fn TriggersTable(page: TriggersPage, changed: Callback<()>, figures: Figured) -> impl IntoView {
     let project = page.project.name;
     let failure = RwSignal::new(None);
     let example = page.triggers.first().map(|trigger| trigger.event_type.clone()).unwrap_or_default();
@@ -16,7 +17,8 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView
         .triggers
         .into_iter()
         .map(|trigger| {
-            view! { <Row project=project.clone() trigger=trigger changed=changed failure=failure/> }.into_any()
+            view! { <Row project=project.clone() trigger=trigger changed=changed failure=failure figures=figures/> }
+                .into_any()
         })
         .collect_view();
     view! {
@@ -31,6 +33,7 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView
                         <th scope="col" class="px-3 py-2 font-medium">"Webhook URL"</th>
                         <th scope="col" class="px-3 py-2 text-right font-medium">"Retries"</th>
                         <th scope="col" class="px-3 py-2 text-right font-medium">"Timeout"</th>
+                        <th scope="col" class="px-3 py-2 font-medium">"Health"</th>
                         <th scope="col" class="px-4 py-2 text-right font-medium">"Actions"</th>
                     </tr>
                 </thead>
@@ -45,7 +48,14 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>) -> impl IntoView
 }
 
 #[component]
-fn Row(project: String, trigger: Trigger, changed: Callback<()>, failure: RwSignal<Option<String>>) -> impl IntoView {
+fn Row(
+    project: String,
+    trigger: Trigger,
+    changed: Callback<()>,
+    failure: RwSignal<Option<String>>,
+    figures: Figured,
+) -> impl IntoView {
+    let sought = StoredValue::new(trigger.name.clone());
     let path = page_path(&project);
     let name = trigger.name;
     let enabled = trigger.enabled;
@@ -77,6 +87,14 @@ fn Row(project: String, trigger: Trigger, changed: Callback<()>, failure: RwSign
             <td data-label="Webhook URL" class="px-3 py-2.5 font-mono text-xs text-ink break-all">{trigger.url}</td>
             <td data-label="Retries" class="px-3 py-2.5 text-right text-ink tabular-nums">{trigger.retries}</td>
             <td data-label="Timeout" class="px-3 py-2.5 text-right text-ink whitespace-nowrap tabular-nums">{format!("{} ms", trigger.timeout_ms)}</td>
+            <td data-label="Health" class="px-3 py-2.5">
+                <Transition>
+                    {move || Suspend::new(async move {
+                        let health = figures.await.ok().and_then(|(_, all)| all.into_iter().find(|one| sought.with_value(|name| one.trigger == *name)));
+                        view! { <Health health=health/> }
+                    })}
+                </Transition>
+            </td>
             <td class="px-4 py-2.5">
                 <div class="flex flex-wrap lg:flex-nowrap justify-end gap-1.5">
                     <ButtonLink href=format!("{path}?trigger={name}") kind=Kind::Primary label=format!("Trigger {name}")>"Trigger"</ButtonLink>
@@ -120,7 +138,7 @@ pub fn EmptyState(project: String) -> impl IntoView {
 
 /// The command that queues an event.
 #[component]
-fn QueueExample(project: String, event_type: String) -> impl IntoView {
+pub fn QueueExample(project: String, event_type: String) -> impl IntoView {
     let body = format!(r#"{{"type": {}, "data": {{"to": "user@example.com"}}}}"#, serde_json::Value::from(event_type))
         .replace('\'', r"'\''");
     let command = format!(

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use server::api::{self, ApiState};
@@ -56,6 +56,6 @@ impl InProcess {
     /// Ends it in good order.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.engine.shut_down(Duration::from_secs(5)).await;
+        self.engine.shut_down(Instant::now() + Duration::from_secs(5)).await;
     }
 }

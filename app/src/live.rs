@@ -1,0 +1,72 @@
+//! Pages that renew themselves: the server says when something has changed, and the page asks for its data again.
+
+use leptos::prelude::*;
+use leptos::wasm_bindgen::JsCast;
+use leptos::wasm_bindgen::prelude::Closure;
+use web_sys::EventSource;
+
+/// A page's line to the server. It exists only with JavaScript; the browser mends it by itself when it breaks.
+#[derive(Clone, Copy)]
+pub struct Live {
+    on: RwSignal<bool>,
+    connected: RwSignal<bool>,
+}
+
+impl Live {
+    /// Calls back whenever something has changed in the project, unless it is switched off.
+    pub fn follow(project: Memo<String>, changed: Callback<()>) -> Self {
+        let live = Self { on: RwSignal::new(true), connected: RwSignal::new(false) };
+        Effect::new(move |_| {
+            if !live.on.get() {
+                return;
+            }
+            let url = format!("/v1/api/{}/eventing/events/live", project.get());
+            let Ok(source) = EventSource::new(&url) else { return };
+            let open = Closure::<dyn FnMut()>::new(move || {
+                // What happened before the line stood, or while it was broken, is not told again.
+                if live.connected.try_get_untracked() == Some(false) {
+                    live.connected.set(true);
+                    changed.run(());
+                }
+            });
+            let broken = Closure::<dyn FnMut()>::new(move || _ = live.connected.try_set(false));
+            let told = Closure::<dyn FnMut()>::new(move || changed.run(()));
+            source.set_onopen(Some(open.as_ref().unchecked_ref()));
+            source.set_onerror(Some(broken.as_ref().unchecked_ref()));
+            let listening = source.add_event_listener_with_callback("change", told.as_ref().unchecked_ref());
+            drop(listening);
+            let line = StoredValue::new_local((source, open, broken, told));
+            on_cleanup(move || {
+                _ = line.try_with_value(|(source, ..)| source.close());
+                _ = live.connected.try_set(false);
+            });
+        });
+        live
+    }
+}
+
+/// Shows that the page is live, and lets people hold it still.
+#[component]
+pub fn LiveSwitch(live: Live) -> impl IntoView {
+    let hydrated = RwSignal::new(false);
+    Effect::new(move |_| hydrated.set(true));
+    let text = move || match (live.on.get(), live.connected.get()) {
+        (true, true) => "Live",
+        (true, false) => "Connecting…",
+        (false, _) => "Held still",
+    };
+    view! {
+        <Show when=move || hydrated.get()>
+            <button
+                type="button"
+                aria-pressed=move || live.on.get().to_string()
+                title="Renew the page whenever something changes"
+                on:click=move |_| live.on.update(|on| *on = !*on)
+                class="inline-flex items-center gap-2 h-9 px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
+            >
+                <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "w-2 h-2 rounded-full bg-good" } else { "w-2 h-2 rounded-full border border-soft" }></span>
+                {text}
+            </button>
+        </Show>
+    }
+}

@@ -1,0 +1,113 @@
+use leptos::form::FromFormData;
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+use server::functions::{count_events, start_job};
+use server::model::{EventFilter, JobAction, JobForm, Submitted};
+
+use super::url_of;
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of};
+use crate::{PageState, Posted};
+
+/// Counts what a filter matches, and starts a job that redelivers or cancels it.
+#[component]
+pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> impl IntoView {
+    let Posted { job, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
+    let errors = RwSignal::new(errors);
+    let failure = RwSignal::new(failure);
+    let back = url_of(&project, &filter, &[]);
+    let here = url_of(&project, &filter, &[("bulk", action.as_str())]);
+    let jobs = crate::pages::jobs_path(&project);
+    let count = {
+        let (project, filter) = (project.clone(), filter.clone());
+        Resource::new(|| (), move |()| count_events(project.clone(), filter.clone()))
+    };
+    let start = {
+        let filter = filter.clone();
+        Action::new(move |typed: &Rate| {
+            start_job(project.clone(), JobForm { action, filter: filter.clone(), rate: typed.rate.clone() })
+        })
+    };
+    let navigate = use_navigate();
+    Effect::new(move |_| match start.value().get() {
+        Some(Ok(Submitted::Done(_))) => navigate(&jobs, Default::default()),
+        Some(Ok(Submitted::Invalid(wrong))) => {
+            errors.set(wrong);
+            failure.set(None);
+        }
+        Some(Err(error)) => failure.set(Some(error.message)),
+        None => {}
+    });
+    let (title, button, effect) = match action {
+        JobAction::Redeliver => (
+            "Redeliver events",
+            "Redeliver",
+            "Every ended delivery of them is queued again under the same event id, so that a webhook can tell that it knows the event.",
+        ),
+        JobAction::Cancel => (
+            "Cancel events",
+            "Cancel deliveries",
+            "Every delivery of them that waits is cancelled; one that is under way is left.",
+        ),
+    };
+    view! {
+        <Dialog title=title close=back.clone()>
+            <form
+                method="post"
+                action=here
+                novalidate
+                class="flex flex-col gap-4"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    match Rate::from_event(&event) {
+                        Ok(typed) => drop(start.dispatch(typed)),
+                        Err(error) => failure.set(Some(error.to_string())),
+                    }
+                }
+            >
+                <Alert message=failure/>
+                <input type="hidden" name="intent" value=action.as_str()/>
+                <p class="text-sm text-ink" data-testid="bulk-count">
+                    <Suspense fallback=|| "Counting…">
+                        {move || Suspend::new(async move {
+                            match count.await {
+                                Ok(Submitted::Done(count)) => {
+                                    let number = count.events;
+                                    let least = if count.searched_to.is_some() { "At least " } else { "" };
+                                    let events = if number == 1 { "event matches" } else { "events match" };
+                                    let since = count.searched_to.map(|at| view! { " (counted back to " <When at=at/> ")" });
+                                    view! { <strong class="font-semibold">{format!("{least}{number} {events}")}</strong> {since} "." }.into_any()
+                                }
+                                Ok(Submitted::Invalid(wrong)) => {
+                                    let message = wrong.into_iter().map(|error| error.message).collect::<Vec<_>>().join(" ");
+                                    view! { <span class="text-bad">{message}</span> }.into_any()
+                                }
+                                Err(error) => view! { <span class="text-bad">{error.message}</span> }.into_any(),
+                            }
+                        })}
+                    </Suspense>
+                    " " {effect}
+                </p>
+                <Field
+                    name="rate"
+                    label="At most, events a second"
+                    value=job.unwrap_or_default().rate
+                    error=error_of(errors, "rate")
+                    inputmode="numeric"
+                    placeholder="as fast as it goes"
+                    hint="A webhook that has just recovered is glad of a limit."
+                />
+                <div class="flex justify-end gap-2">
+                    <ButtonLink href=back kind=Kind::Plain>"Close"</ButtonLink>
+                    <SubmitButton kind=Kind::Danger text=button pending=start.pending()/>
+                </div>
+            </form>
+        </Dialog>
+    }
+}
+
+/// What the form holds beside the filter, which the URL says.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Rate {
+    rate: String,
+}

@@ -1,0 +1,154 @@
+//! The event log of a project. The URL holds the filters and the place in the log; with `bulk` in it, the dialog that
+//! redelivers or cancels all that match is open.
+
+mod bulk;
+mod filters;
+mod table;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::params::ParamsMap;
+use server::functions::{Failure, load_events, load_triggers};
+use server::model::{EventFilter, EventPage, EventQuery, FieldError, JobAction, Submitted, TriggersPage};
+
+use super::{FailurePage, Loading};
+use crate::components::{ButtonLink, Kind, PageHeading, Section};
+use crate::live::{Live, LiveSwitch};
+use bulk::BulkDialog;
+use filters::Filters;
+pub use table::EventBadge;
+use table::{Empty, EventsTable, NoMatch, Pages};
+
+/// Where a project's events are.
+pub fn events_path(project: &str) -> String {
+    Section::Events.path(project)
+}
+
+/// What the page's URL says.
+fn query_of(query: &ParamsMap) -> EventQuery {
+    let mut asked = EventQuery::default();
+    for name in EventFilter::NAMES {
+        if let (Some(field), Some(value)) = (asked.filter.get_mut(name), query.get(name)) {
+            *field = value;
+        }
+    }
+    asked.cursor = query.get("cursor").unwrap_or_default();
+    asked
+}
+
+/// The page's URL for a filter, and what else it is to say.
+pub fn url_of(project: &str, filter: &EventFilter, more: &[(&'static str, &str)]) -> String {
+    let mut filter = filter.clone();
+    let mut query = ParamsMap::new();
+    for name in EventFilter::NAMES {
+        if let Some(value) = filter.get_mut(name).filter(|value| !value.is_empty()) {
+            query.insert(name, std::mem::take(value));
+        }
+    }
+    for (name, value) in more {
+        query.insert(*name, (*value).to_owned());
+    }
+    events_path(project) + &query.to_query_string()
+}
+
+/// What the page shows: the frame of the project, and a page of its log or what is wrong with the filters.
+type Loaded = Result<(TriggersPage, Result<EventPage, Vec<FieldError>>), Failure>;
+
+async fn load(project: String, query: EventQuery) -> Loaded {
+    let frame = load_triggers(project.clone()).await?;
+    Ok(match load_events(project, query).await? {
+        Submitted::Done(page) => (frame, Ok(page)),
+        Submitted::Invalid(wrong) => (frame, Err(wrong)),
+    })
+}
+
+/// The page.
+#[component]
+pub fn EventsPage() -> impl IntoView {
+    let params = use_params_map();
+    let url = use_query_map();
+    let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
+    let query = Memo::new(move |_| url.with(query_of));
+    let bulk = Memo::new(move |_| match url.with(|url| url.get("bulk")).as_deref() {
+        Some("redeliver") => Some(JobAction::Redeliver),
+        Some("cancel") => Some(JobAction::Cancel),
+        _ => None,
+    });
+    let page = Resource::new(move || (project.get(), query.get()), |(project, query)| load(project, query));
+    let live = Live::follow(project, Callback::new(move |()| page.refetch()));
+    view! {
+        <Title text="Events"/>
+        <Transition fallback=Loading>
+            {move || Suspend::new(async move {
+                match page.await {
+                    Ok((frame, events)) => {
+                        let asked = query.get_untracked();
+                        view! { <Content frame=frame events=events query=asked live=live/> }.into_any()
+                    }
+                    Err(failure) => view! { <FailurePage failure=failure/> }.into_any(),
+                }
+            })}
+        </Transition>
+        {move || bulk.get().map(|action| view! { <BulkDialog project=project.get() action=action filter=query.get().filter/> })}
+    }
+}
+
+#[component]
+fn Content(
+    frame: TriggersPage,
+    events: Result<EventPage, Vec<FieldError>>,
+    query: EventQuery,
+    live: Live,
+) -> impl IntoView {
+    let project = frame.project.name.clone();
+    let EventQuery { filter, cursor, .. } = query;
+    let errors = events.as_ref().err().cloned().unwrap_or_default();
+    let log = match events {
+        Err(_) => ().into_any(),
+        Ok(page) if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() => {
+            let example = frame.types.first().cloned();
+            view! { <Empty project=project.clone() event_type=example/> }.into_any()
+        }
+        Ok(page) if page.events.is_empty() => {
+            view! { <NoMatch project=project.clone() filter=filter.clone() page=page/> }.into_any()
+        }
+        Ok(page) => {
+            let pages =
+                view! { <Pages project=project.clone() filter=filter.clone() cursor=cursor page=page.clone()/> };
+            view! {
+                <EventsTable project=project.clone() events=page.events/>
+                {pages}
+            }
+            .into_any()
+        }
+    };
+    let [redeliver, cancel] = ["redeliver", "cancel"].map(|action| url_of(&project, &filter, &[("bulk", action)]));
+    let jobs = super::jobs_path(&project);
+    view! {
+        <PageHeading title="Events">
+            <LiveSwitch live=live/>
+            <ButtonLink href=jobs kind=Kind::Plain>"Bulk jobs"</ButtonLink>
+            <ButtonLink href=redeliver kind=Kind::Plain>"Redeliver…"</ButtonLink>
+            <ButtonLink href=cancel kind=Kind::Plain>"Cancel…"</ButtonLink>
+        </PageHeading>
+        <Filters project=project filter=filter frame=frame errors=errors/>
+        {log}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_holds_the_filters() {
+        let filter = EventFilter { event_type: "a&b".into(), text: "x y".into(), ..EventFilter::default() };
+        let url = url_of("shop", &filter, &[("cursor", "c")]);
+        assert!(url.starts_with("/projects/shop/events?"), "{url}");
+        let query: ParamsMap = [("type", "a&b"), ("text", "x y"), ("cursor", "c")].into_iter().collect();
+        assert_eq!(url, format!("/projects/shop/events{}", query.to_query_string()));
+        let asked = query_of(&query);
+        assert_eq!((asked.filter, asked.cursor), (filter, "c".to_owned()));
+    }
+}

@@ -1,0 +1,175 @@
+import { eventsPage, expect, test, triggersPage } from "../support/fixtures.ts";
+import { screenshot } from "../support/screenshots.ts";
+
+test("the log starts empty, and shows events as they come", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "sent-email", receiver.url);
+  await page.goto(eventsPage(project));
+  await expect(page.getByTestId("no-events")).toContainText("/v1/api/");
+  await expect(page.getByRole("button", { name: "Live" })).toBeVisible();
+  const { eventId } = await server.queue(project, { type: "sent-email", data: { to: "a@example.com" } });
+  const row = page.getByRole("row", { name: eventId });
+  await expect(row).toContainText("Delivered");
+  await expect(row).toContainText("1 of 1");
+
+  // Held still, it stays as it is.
+  await page.getByRole("button", { name: "Live" }).click();
+  const later = await server.queue(project, { type: "sent-email", data: {} });
+  await expect.poll(() => receiver.events.length).toBe(2);
+  await expect(page.getByRole("row", { name: later.eventId })).toBeHidden();
+  await page.getByRole("button", { name: "Held still" }).click();
+  await expect(page.getByRole("row", { name: later.eventId })).toBeVisible();
+});
+
+test("filters are in the address, and say when nothing matches", async ({ page, project, server, webhook }) => {
+  const good = await webhook();
+  const bad = await webhook(() => ({ status: 500, body: "no" }));
+  await server.trigger(project, "good", "paid", good.url);
+  await server.trigger(project, "bad", "refused", bad.url, { retries: 0 });
+  const paid = await server.queue(project, { type: "paid", data: { order: { id: 7 } } });
+  const refused = await server.queue(project, { type: "refused", data: { note: "left-handed" } });
+  const alone = await server.queue(project, { type: "nobody", data: null });
+  await page.goto(eventsPage(project));
+  await expect(page.getByRole("row", { name: refused.eventId })).toContainText("Failed");
+
+  const only = async (query: RegExp, id: string) => {
+    await page.getByRole("button", { name: "Filter", exact: true }).click();
+    await expect(page).toHaveURL(query);
+    await expect(page.getByTestId("events").getByRole("row")).toHaveCount(2);
+    await expect(page.getByRole("row", { name: id })).toBeVisible();
+  };
+  await page.getByLabel("Status").selectOption("Failed");
+  await only(/\?status=failed$/, refused.eventId);
+  await page.reload();
+  await expect(page.getByLabel("Status")).toHaveValue("failed");
+  await page.getByLabel("Status").selectOption("No trigger");
+  await only(/\?status=no-trigger$/, alone.eventId);
+  await page.getByRole("link", { name: "Clear" }).click();
+  await expect(page.getByTestId("events").getByRole("row")).toHaveCount(4);
+  await page.getByLabel("Trigger", { exact: true }).selectOption("good");
+  await only(/\?trigger=good$/, paid.eventId);
+  await page.getByRole("link", { name: "Clear" }).click();
+  await page.getByLabel("Text in the data").fill("left-handed");
+  await only(/\?text=left-handed$/, refused.eventId);
+  await page.getByRole("link", { name: "Clear" }).click();
+  await page.getByText("Time, event id, value in the data").click();
+  await page.getByLabel("Path in the data").fill("order.id");
+  await page.getByLabel("Value there").fill("7");
+  await only(/path=order.id&value=7$/, paid.eventId);
+
+  await page.getByLabel("Value there").fill("8");
+  await page.getByRole("button", { name: "Filter", exact: true }).click();
+  await expect(page.getByTestId("no-match")).toBeVisible();
+  await page.getByLabel("Accepted from (UTC)").fill("yesterday");
+  await page.getByRole("button", { name: "Filter", exact: true }).click();
+  await expect(page.getByLabel("Accepted from (UTC)")).toHaveAccessibleDescription(/RFC 3339/);
+  await expect(page.getByLabel("Accepted from (UTC)")).toHaveValue("yesterday");
+});
+
+test("older events are a page further, and live updates do not disturb it", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  const events = Array.from({ length: 60 }, (_, number) => ({ type: "t", data: number }));
+  await server.queue(project, events);
+  await page.goto(eventsPage(project));
+  const rows = page.getByTestId("events").getByRole("row");
+  await expect(rows).toHaveCount(51);
+  await page.getByRole("link", { name: "Older" }).click();
+  await expect(page).toHaveURL(/\?cursor=/);
+  await expect(rows).toHaveCount(11);
+  const first = await rows.nth(1).textContent();
+  await server.queue(project, { type: "t", data: "new" });
+  await expect.poll(() => receiver.events.length).toBe(61);
+  await page.reload();
+  await expect(rows).toHaveCount(11);
+  expect((await rows.nth(1).textContent())?.slice(0, 60)).toBe(first?.slice(0, 60));
+  await page.getByRole("link", { name: "Newest" }).click();
+  await expect(rows).toHaveCount(51);
+});
+
+test("an event tells its whole story, and is delivered again", async ({ page, project, server, webhook }) => {
+  let answer = 503;
+  const receiver = await webhook(() => ({ status: answer, body: '{"state": "maintenance"}' }));
+  await server.trigger(project, "shop", "paid", receiver.url, { retries: 2 });
+  const { eventId } = await server.queue(project, { type: "paid", data: { order: 1.50 } });
+  await page.goto(eventsPage(project));
+  await expect(page.getByRole("row", { name: eventId })).toContainText("Failed");
+  await page.getByRole("link", { name: eventId }).click();
+  await expect(page.getByRole("heading", { name: "paid", level: 1 })).toBeVisible();
+  const delivery = page.getByTestId("delivery");
+  await expect(delivery).toContainText("failed");
+  await expect(delivery.getByTestId("attempts").getByRole("listitem")).toHaveCount(3);
+  await expect(delivery.getByTestId("delivery-error").last()).toContainText("503");
+  await expect(delivery.getByTestId("response-body").last()).toContainText("maintenance");
+  await expect(delivery).toContainText(receiver.url);
+  await expect(page.getByLabel("CloudEvent", { exact: true })).toContainText('"specversion": "1.0-rc1"');
+  await screenshot(page, "event");
+
+  answer = 200;
+  await delivery.getByRole("button", { name: "Redeliver shop" }).click();
+  await expect(delivery).toContainText("Redelivery 1");
+  await expect(delivery.getByRole("heading", { name: /Redelivery 1/ })).toContainText("delivered");
+  await expect.poll(() => receiver.events.length).toBe(4);
+  expect(new Set(receiver.events.map((event) => event.id))).toEqual(new Set([eventId]));
+});
+
+test("a scheduled event says when it is due, and is cancelled", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:1/");
+  const { eventId } = await server.queue(project, { type: "t", data: {}, delay: 3600 });
+  await page.goto(`${eventsPage(project)}/${eventId}`);
+  await expect(page.getByTestId("wait")).toContainText(/in (59 min|1 h)/);
+  await page.getByRole("button", { name: "Cancel one" }).click();
+  await expect(page.getByTestId("delivery")).toContainText("cancelled");
+});
+
+test("failed events are redelivered in bulk", async ({ page, project, server, webhook }) => {
+  let answer = 500;
+  const receiver = await webhook(() => ({ status: answer }));
+  await server.trigger(project, "one", "t", receiver.url, { retries: 0 });
+  await server.queue(project, Array.from({ length: 5 }, (_, number) => ({ type: "t", data: number })));
+  await page.goto(`${eventsPage(project)}?status=failed`);
+  await expect(page.getByTestId("events").getByRole("row")).toHaveCount(6);
+  answer = 200;
+  await page.getByRole("link", { name: "Redeliver…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Redeliver events" });
+  await expect(dialog.getByTestId("bulk-count")).toContainText("5 events match");
+  await dialog.getByLabel("At most, events a second").fill("many");
+  await dialog.getByRole("button", { name: "Redeliver" }).click();
+  await expect(dialog.getByLabel("At most, events a second")).toHaveAccessibleDescription(/number/);
+  await dialog.getByLabel("At most, events a second").fill("100");
+  await dialog.getByRole("button", { name: "Redeliver" }).click();
+  await expect(page).toHaveURL(/\/events\/jobs$/);
+  await expect(page.getByTestId("jobs")).toContainText("finished");
+  await expect(page.getByTestId("jobs")).toContainText("5 of 5 events");
+  await expect.poll(() => receiver.events.length).toBe(10);
+});
+
+test("an address that names no event says so", async ({ page, project }) => {
+  const answer = await page.request.get(`${eventsPage(project)}/0190a0b0-0000-7000-8000-000000000000`);
+  expect(answer.status()).toBe(404);
+  expect(await answer.text()).toContain("There is no event");
+});
+
+test("triggers show their health, are found, and have figures over time", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook((number) => ({ status: number % 4 === 3 ? 500 : 200 }));
+  await server.trigger(project, "healthy", "t", receiver.url, { retries: 0 });
+  await server.trigger(project, "idle", "other", "http://127.0.0.1:1/");
+  await server.queue(project, Array.from({ length: 12 }, (_, number) => ({ type: "t", data: number })));
+  await page.goto(triggersPage(project));
+  const row = page.getByRole("row", { name: "healthy" });
+  await expect(row.getByRole("img", { name: "9 of the last 12 deliveries succeeded" })).toBeVisible();
+  await expect(row).toContainText("75.0 %");
+  await expect(page.getByRole("row", { name: "idle" })).toContainText("no deliveries yet");
+  await expect(page.getByTestId("plot")).toHaveCount(2);
+  await page.getByTestId("plot").first().getByText("As a table").click();
+  await expect(page.getByTestId("plot").first().getByRole("row").nth(1)).toContainText("9");
+  await page.getByRole("link", { name: "24h" }).click();
+  await expect(page).toHaveURL(/\?range=24h$/);
+  await expect(page.getByRole("link", { name: "24h" })).toHaveAttribute("aria-current", "true");
+  await screenshot(page, "overview");
+  await page.getByLabel("Search triggers").fill("IDL");
+  await page.getByLabel("Search triggers").press("Enter");
+  await expect(page).toHaveURL(/q=IDL/);
+  await expect(page.getByRole("row", { name: "healthy" })).toBeHidden();
+  await expect(page.getByRole("row", { name: "idle" })).toBeVisible();
+});

@@ -1,0 +1,93 @@
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Store;
+
+/// An event as it was accepted.
+#[derive(Debug)]
+pub struct DetailRow {
+    pub project_id: i32,
+    pub event_type: String,
+    pub data: String,
+    pub due_at: DateTime<Utc>,
+}
+
+/// One run of one delivery, with its trigger as it is now.
+#[derive(Debug)]
+pub struct RunRow {
+    pub trigger_id: i32,
+    pub trigger: String,
+    pub url: String,
+    pub headers: String,
+    pub retries: i16,
+    pub enabled: bool,
+    pub deleted: bool,
+    pub run: i16,
+    pub attempts: i16,
+    /// `None`: pending.
+    pub status: Option<String>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub started_at: Option<DateTime<Utc>>,
+    /// The node of the last attempt; of a pending delivery, the one that holds it.
+    pub node: Option<Uuid>,
+    /// Of a pending delivery.
+    pub due_at: Option<DateTime<Utc>>,
+    /// A pending delivery is due.
+    pub is_due: bool,
+    pub duration_us: Option<i32>,
+    pub response_status: Option<i16>,
+    pub response_cut: bool,
+    pub response_headers: Option<String>,
+    pub response_body: Option<Vec<u8>>,
+    pub error: Option<String>,
+}
+
+impl Store {
+    pub async fn event_as_accepted(&self, project: &str, id: Uuid) -> Result<Option<DetailRow>, sqlx::Error> {
+        sqlx::query_as!(
+            DetailRow,
+            "select e.project_id, e.type as event_type, e.data, e.due_at
+               from events e
+               join projects p on p.id = e.project_id
+              where p.name = $1 and e.id = $2",
+            project,
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await
+    }
+
+    /// All runs of all deliveries of an event as of one instant, by trigger, oldest first.
+    pub async fn runs(&self, project_id: i32, event_id: Uuid) -> Result<Vec<RunRow>, sqlx::Error> {
+        sqlx::query_as!(
+            RunRow,
+            r#"select t.id as "trigger_id!", t.name as "trigger!", t.url as "url!", t.headers as "headers!",
+                      t.retries as "retries!", t.enabled as "enabled!", t.deleted_at is not null as "deleted!",
+                      d.run as "run!", d.attempts as "attempts!", d.status::text as "status?",
+                      d.finished_at as "finished_at?", d.started_at as "started_at?", d.node as "node?", d.due_at as "due_at?",
+                      d.due_at is not null and d.due_at <= now() as "is_due!",
+                      d.duration_us as "duration_us?", d.response_status as "response_status?",
+                      d.response_cut as "response_cut!", d.response_headers as "response_headers?",
+                      d.response_body as "response_body?", d.error as "error?"
+                 from (
+                      select trigger_id, run, attempt as attempts, null::delivery_status as status,
+                             null::timestamptz as finished_at, null::timestamptz as started_at, owner as node, due_at,
+                             null::int as duration_us, null::smallint as response_status, false as response_cut,
+                             null::text as response_headers, null::bytea as response_body, null::text as error
+                        from queue
+                       where event_id = $2 and project_id = $1
+                      union all
+                      select trigger_id, run, attempts, status, finished_at, started_at, node, null, duration_us,
+                             response_status, response_cut, response_headers, response_body, error
+                        from deliveries
+                       where project_id = $1 and event_id = $2
+                      ) d
+                 join triggers t on t.id = d.trigger_id
+                order by t.id, d.run"#,
+            project_id,
+            event_id
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+}
