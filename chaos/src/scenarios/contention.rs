@@ -1,9 +1,11 @@
 //! Somebody else on the same database: their connections, their transaction, their lock.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rig::{Cluster, Database};
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
@@ -40,6 +42,10 @@ const FLOOD: u32 = 100_000;
 const NODES: usize = 2;
 /// Of PostgreSQL: two nodes, the scenario's own two, and some for others.
 const CONNECTIONS: &str = "60";
+/// Of which the one that went best counts: what the machine does for others at the same time counts less than in the mean.
+const BACKLOGS: usize = 2;
+/// Within which a backlog is gone.
+const DRAINED: Duration = Duration::from_secs(60);
 /// How much of its throughput a node keeps beside a long transaction.
 const KEPT: f64 = 0.75;
 
@@ -103,10 +109,9 @@ async fn take_all(database: &Database) -> Result<Vec<PgConnection>> {
 async fn transaction(context: &Context) -> Result<Findings> {
     let shape = Shape { answers_after: Some(Duration::ZERO), timeout_ms: 5_000, ..Shape::default() };
     let system = System::of_shape(context, &context.shared.cluster, 1, shape).await?;
-    let slices = context.quick_or(4, 15);
     let rows = context.quick_or(100_000, 1_000_000);
     let load = system.load(FLOOD).await?;
-    let before = best_second(&system, slices).await;
+    let before = Throughput::measure(context, &system).await?;
 
     let mut other = connect(&system.database).await?;
     sqlx::query("begin isolation level repeatable read").execute(&mut other).await?;
@@ -122,29 +127,61 @@ async fn transaction(context: &Context) -> Result<Findings> {
         system.triggers.len()
     );
     system.database.execute(&dead).await?;
-    let during = best_second(&system, slices).await;
+    let during = Throughput::measure(context, &system).await?;
     sqlx::query("rollback").execute(&mut other).await?;
     other.close().await?;
 
     let (_, books) = system.close_books(load, 0).await?;
-    let kept = during / before;
-    ensure!(
-        kept >= KEPT,
-        "{before:.0} deliveries/s before, {during:.0}/s beside the transaction; {}",
-        system.last_words()
-    );
+    let kept = (during.flowing / before.flowing).min(during.draining / before.draining);
+    ensure!(kept >= KEPT, "{before}; beside the transaction {during}; {}", system.last_words());
     system.stop().await?;
     let text = format!(
-        "{before:.0} deliveries/s before, {during:.0}/s beside the transaction and {rows} dead rows ({:.0} %); {}; {} duplicates",
-        kept * 100.0,
+        "{before}; beside the transaction and {rows} dead rows {during}; {}; {} duplicates",
         books.summary(),
         books.duplicates
     );
     Ok(Findings { rounds: 1, text })
 }
 
-/// Deliveries in the best of so many seconds: what the machine does for others at the same time counts less than in the
-/// mean.
+/// Deliveries a second.
+struct Throughput {
+    /// Of events that are due when they are accepted.
+    flowing: f64,
+    /// Of a backlog that becomes due at once, beside those.
+    draining: f64,
+}
+
+impl fmt::Display for Throughput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} deliveries/s, and {:.0}/s with a backlog", self.flowing, self.draining)
+    }
+}
+
+impl Throughput {
+    async fn measure(context: &Context, system: &System) -> Result<Self> {
+        let (seconds, backlog) = (context.quick_or(3, 15), context.quick_or(5, 20));
+        let flowing = best_second(system, seconds).await;
+        let batch = Value::from(vec![json!({"type": "chaos", "delay": 3600}); 1_000]);
+        let mut draining: f64 = 0.0;
+        for _ in 0..BACKLOGS {
+            for _ in 0..backlog {
+                system.queue(&batch).await?;
+            }
+            let due = "update queue set due_at = now() where owner is null and due_at > now() + interval '1 minute'";
+            system.database.execute(due).await?;
+            let (clock, before) = (Instant::now(), system.receiver.look(<[_]>::len));
+            system
+                .database
+                .until_none("select count(*) from (select from queue where owner is null limit 1) as few", DRAINED)
+                .await?;
+            let arrived = system.receiver.look(<[_]>::len) - before;
+            draining = draining.max(arrived as f64 / clock.elapsed().as_secs_f64());
+        }
+        Ok(Self { flowing, draining })
+    }
+}
+
+/// Deliveries in the best of so many seconds, for the same reason.
 async fn best_second(system: &System, seconds: u32) -> f64 {
     let mut best: f64 = 0.0;
     for _ in 0..seconds {
