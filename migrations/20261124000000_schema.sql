@@ -27,6 +27,13 @@ create table projects (
     constraint projects_name_key unique (name)
 );
 
+-- Projects that are gone and whose history is still being removed.
+create table deleted_projects (
+    id         integer     primary key,
+    name       text        not null,
+    deleted_at timestamptz not null default now()
+);
+
 create table triggers (
     id               integer     primary key generated always as identity,
     project_id       integer     not null references projects (id),

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::post;
 use axum::{Form, RequestExt, Router};
-use http::{Method, StatusCode};
+use http::header::{REFERER, SET_COOKIE};
+use http::{Method, StatusCode, Uri};
 use leptos::prelude::provide_context;
 use serde::de::DeserializeOwned;
 use server::eventing::{Error, Eventing};
@@ -16,17 +17,20 @@ use server::model::{EventFilter, EventForm, JobAction, JobForm, ProjectForm, Tri
 
 use crate::Posted;
 use crate::shell::shell;
+use crate::theme::{self, Theme};
 
 /// The largest form in bytes: event data grows when a browser encodes it.
 const LARGEST_FORM: usize = 4 * 1024 * 1024;
 
 pub fn router(eventing: Eventing) -> Router {
     Router::new()
+        .route("/theme", post(choose_theme))
         .route("/projects", post(projects))
         .route("/projects/{project}/event-triggers", post(triggers))
         .route("/projects/{project}/events", post(events))
         .route("/projects/{project}/events/{id}", post(event))
         .route("/projects/{project}/events/jobs", post(jobs))
+        .route("/projects/{project}/settings", post(settings))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_FORM))
         .with_state(eventing)
 }
@@ -55,6 +59,20 @@ impl Values {
             self.0.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str()))).collect();
         serde_json::from_value(serde_json::Value::Object(object)).unwrap_or_default()
     }
+}
+
+/// Remembers light or dark, and leads back to where it was chosen.
+async fn choose_theme(mut request: Request) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let came_from = request.headers().get(REFERER).and_then(|referer| referer.to_str().ok()?.parse::<Uri>().ok());
+    // The path alone, so that this leads to no other site; a second slash would start the name of one.
+    let back = came_from.as_ref().and_then(Uri::path_and_query).map_or("/projects", |path| path.as_str());
+    let back = format!("/{}", back.trim_start_matches('/'));
+    let cookie = Theme::parse(values.get(theme::NAME)).cookie();
+    (AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to(&back)).into_response()
 }
 
 async fn projects(State(eventing): State<Eventing>, mut request: Request) -> Response {
@@ -102,6 +120,30 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
     match done {
         Ok(()) => Redirect::to(&target).into_response(),
         Err(error) => show_again(eventing, request, error, posted).await,
+    }
+}
+
+async fn settings(State(eventing): State<Eventing>, Path(project): Path<String>, mut request: Request) -> Response {
+    let values = match Values::of(&mut request).await {
+        Ok(values) => values,
+        Err(refused) => return *refused,
+    };
+    let intent = values.get("intent").to_owned();
+    let form: ProjectForm = values.parse();
+    let done = match intent.as_str() {
+        "rename" => {
+            let renamed = eventing.rename_project(&project, &form).await;
+            renamed.map(|()| format!("/projects/{project}/settings"))
+        }
+        "delete" => eventing.delete_project_by_form(&project, &form).await.map(|_| "/projects".to_owned()),
+        other => Err(Error::Malformed(format!("The page has no form {other:?}."))),
+    };
+    match done {
+        Ok(target) => Redirect::to(&target).into_response(),
+        Err(error) => {
+            let posted = Posted { intent, project: Some(form), ..Posted::default() };
+            show_again(eventing, request, error, posted).await
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 #[cfg(feature = "ssr")]
 pub mod assets;
 pub mod components;
+mod curl;
 #[cfg(feature = "ssr")]
 pub mod forms;
 mod live;
@@ -13,6 +14,7 @@ mod page_state;
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod shell;
+pub mod theme;
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -20,9 +22,9 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
-use components::{Clock, Layout};
+use components::{Clock, Layout, Toasts};
 pub use page_state::{PageState, Posted};
-use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, TriggersPage};
+use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, SettingsPage, TriggersPage};
 
 /// The application, the same on the server and in the browser.
 #[component]
@@ -30,6 +32,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     PageState::provide();
     Clock::provide();
+    Toasts::provide();
 
     view! {
         <Title formatter=|title: String| format!("{title} · Mission Control") text="Event triggers"/>
@@ -42,6 +45,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/projects/:project/events") view=EventsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/events/jobs") view=JobsPage ssr=SsrMode::Async/>
                     <Route path=path!("/projects/:project/events/:id") view=EventPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/settings") view=SettingsPage ssr=SsrMode::Async/>
                 </Routes>
             </Layout>
         </Router>

@@ -2,9 +2,13 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use server::model::{EventForm, FieldError, JobForm, ProjectForm, TriggerForm};
 
+use crate::theme::Theme;
+
 /// A form that was submitted without JavaScript and refused: shown again as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
+    /// Which of the page's forms it was, where the page has several open at once.
+    pub intent: String,
     pub project: Option<ProjectForm>,
     pub trigger: Option<TriggerForm>,
     pub event: Option<EventForm>,
@@ -20,6 +24,7 @@ pub struct PageState {
     pub dev_mode: bool,
     /// Scheme and host as the browser sees them, for the commands that the pages show.
     pub origin: String,
+    pub theme: Theme,
     pub posted: Option<Posted>,
 }
 
@@ -42,6 +47,7 @@ impl PageState {
         Self {
             dev_mode: use_context::<server::eventing::Eventing>().is_some_and(|eventing| eventing.dev_mode()),
             origin: use_context().map(host).unwrap_or_default(),
+            theme: Theme::of_request(),
             posted: use_context(),
         }
     }
@@ -61,6 +67,16 @@ impl PageState {
 
     pub fn origin_here() -> String {
         Self::stored().with_value(|state| state.origin.clone())
+    }
+
+    pub(crate) fn theme_here() -> Theme {
+        Self::stored().with_value(|state| state.theme)
+    }
+
+    /// The refused form that this page answers, if it was the one of the given intent.
+    pub(crate) fn posted_by(intent: &str) -> Option<Posted> {
+        let is_meant = |state: &Self| state.posted.as_ref().is_some_and(|posted| posted.intent == intent);
+        if Self::stored().with_value(is_meant) { Self::take_posted() } else { None }
     }
 
     /// The refused form that this page answers. In the browser only the first form that asks gets it: a dialog that is

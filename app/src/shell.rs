@@ -10,6 +10,7 @@ use leptos_meta::MetaTags;
 use server::eventing::Eventing;
 
 use crate::assets::{self, MANIFEST};
+use crate::theme::Theme;
 use crate::{App, forms};
 
 /// Mission Control's routes: its pages, their forms and server functions, and the browser's files.
@@ -43,11 +44,11 @@ pub fn shell() -> impl IntoView {
         MANIFEST.as_ref().map(|files| view! { <link rel="stylesheet" href=format!("/assets/{}", files.css)/> });
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-theme=Theme::of_request().attribute()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                <meta name="color-scheme" content="light dark"/>
+                <meta name="color-scheme" content=Theme::of_request().attribute().unwrap_or("light dark")/>
                 <meta name="description" content="Event triggers: queue events, deliver them to webhooks, see what came of them."/>
                 <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 22 22'%3E%3Crect width='22' height='22' rx='6' fill='%234f46e5'/%3E%3Cpath d='M6 11h4l1.5-4 2 8 1.5-4h2' fill='none' stroke='%23fff' stroke-width='1.7'/%3E%3C/svg%3E"/>
                 {styles}

@@ -26,7 +26,7 @@ const PAGES: [(&str, &str, f64); 15] = [
     ("by time, one day", "from={day}&to={next_day}", 100.0),
     ("delivered", "status=delivered", 100.0),
     ("failed (1 in 100)", "status=failed", 100.0),
-    ("failed, of one trigger", "status=failed&trigger=trigger-7", 100.0),
+    ("failed, of one trigger", "status=failed&trigger=trigger-10", 100.0),
     ("cancelled (1 in 10,000)", "status=cancelled", 100.0),
     ("without a trigger (1 in 10,000)", "status=no-trigger", 100.0),
     ("scheduled", "status=scheduled", 100.0),

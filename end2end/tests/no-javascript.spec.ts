@@ -69,3 +69,37 @@ test("without JavaScript an event is queued and a project created", async ({ pag
   await page.getByRole("button", { name: "Create project" }).click();
   await expect(page).toHaveURL(triggersPage(`${project}-more`));
 });
+
+test("without JavaScript a theme is chosen, and an event is scheduled", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:9000/");
+  await page.goto(`${triggersPage(project)}?trigger=one`);
+  await page.getByLabel("When").selectOption("At a time");
+  await page.getByLabel("Date and time").fill("2098-01-02T03:04:05");
+  await page.getByLabel("Trigger event synchronously").check();
+  await page.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(page.getByLabel("Date and time")).toHaveAccessibleDescription(/must be due within the 10 s/);
+  await expect(page.getByLabel("Date and time")).toHaveValue("2098-01-02T03:04:05");
+  await page.getByLabel("Trigger event synchronously").uncheck();
+  await page.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(page.getByText("2098-01-02 03:04:05 UTC")).toBeVisible();
+
+  await page.goto(triggersPage(project));
+  await page.getByRole("button", { name: "Dark theme" }).click();
+  await expect(page).toHaveURL(triggersPage(project));
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+});
+
+test("without JavaScript a project is renamed and deleted", async ({ page, project }) => {
+  await page.goto(`/projects/${project}/settings`);
+  await page.getByLabel("Title").fill("The Shop");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByLabel("Title")).toHaveValue("The Shop");
+  await page.getByRole("link", { name: "Delete project" }).click();
+  await page.getByLabel("Project name").fill("no");
+  await page.getByRole("button", { name: "Delete project" }).click();
+  await expect(page.getByLabel("Project name")).toHaveAccessibleDescription(new RegExp(`Type ${project}`));
+  await page.getByLabel("Project name").fill(project);
+  await page.getByRole("button", { name: "Delete project" }).click();
+  await expect(page).toHaveURL("/projects");
+  await expect(page.getByText("The Shop")).toHaveCount(0);
+});

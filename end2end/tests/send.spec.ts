@@ -80,7 +80,9 @@ test("a synchronous failure is told in plain words with its attempts", async ({ 
   await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
   await expect(dialog.getByTestId("delivery")).toContainText("failed");
   await expect(dialog.getByTestId("delivery")).toContainText("3 attempts");
-  await expect(dialog.getByTestId("delivery-error")).toContainText("answered 503");
+  await expect(dialog.getByTestId("delivery-error")).toHaveText(
+    "The webhook answered 503 three times; the last answer was “down for maintenance”.",
+  );
   await expect(dialog.getByTestId("response-body")).toHaveText("down for maintenance");
   await expect(dialog.getByTestId("attempts").getByRole("listitem")).toHaveCount(3);
   expect(receiver.events).toHaveLength(3);
@@ -123,4 +125,77 @@ test("the state of the page is in its address", async ({ page, project, server }
   await expect(page.getByRole("dialog")).toBeHidden();
   await page.goForward();
   await expect(page.getByRole("dialog", { name: "Trigger one" })).toBeVisible();
+});
+
+test("an event is scheduled, and its command is shown", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  await page.goto(`${triggersPage(project)}?trigger=one`);
+  const dialog = page.getByRole("dialog", { name: "Trigger one" });
+  await expect(dialog.getByLabel("Delay")).toBeHidden();
+  await dialog.getByLabel("When").selectOption("After a delay");
+  await dialog.getByLabel("Delay").fill("soon");
+  await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(dialog.getByLabel("Delay")).toHaveAccessibleDescription(/number of seconds is expected/);
+
+  // A caller cannot wait that long.
+  await dialog.getByLabel("Delay").fill("3600");
+  await dialog.getByLabel("Trigger event synchronously").check();
+  await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(dialog.getByLabel("Delay")).toHaveAccessibleDescription(/must be due within the 10 s/);
+  await dialog.getByLabel("Trigger event synchronously").uncheck();
+  await dialog.getByLabel("Event Data").fill('{"it\'s": 1.0}');
+  await dialog.getByText("Copy as curl").click();
+  await expect(dialog.getByLabel("Command that queues this event")).toContainText(
+    `-d '{"type": "t", "data": {"it'\\''s": 1.0}, "delay": 3600}'`,
+  );
+
+  // Control and Enter send from anywhere in the form.
+  await dialog.getByLabel("Event Data").press("Control+Enter");
+  await expect(dialog.getByRole("heading", { name: "Event queued" })).toBeVisible();
+  await expect(dialog.getByText(/^due in (59 min|1 h)$/)).toBeVisible();
+  expect(receiver.events).toEqual([]);
+  const first = await dialog.getByTestId("event-id").textContent();
+  await dialog.getByLabel("When").selectOption("At once");
+  await dialog.getByRole("button", { name: "Send again" }).click();
+  await expect(dialog.getByTestId("event-id")).not.toHaveText(first!);
+  await expect.poll(() => receiver.events.length).toBe(1);
+  expect(receiver.events[0].data).toEqual({ "it's": 1 });
+});
+
+test.describe("in another time zone", () => {
+  test.use({ timezoneId: "Asia/Tokyo" });
+
+  test("a time is the reader's own, and shown in UTC", async ({ page, project, server }) => {
+    await server.trigger(project, "one", "t", "http://127.0.0.1:9000/");
+    await page.goto(`${triggersPage(project)}?trigger=one`);
+    const dialog = page.getByRole("dialog", { name: "Trigger one" });
+    await dialog.getByLabel("When").selectOption("At a time");
+    await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+    await expect(dialog.getByLabel("Date and time")).toHaveAccessibleDescription(/date and a time are needed/);
+    await dialog.getByLabel("Date and time").fill("2098-01-02T03:04:05");
+    await expect(dialog.getByTestId("in-utc")).toContainText("2098-01-01 18:04:05 UTC, in");
+    await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+    await expect(dialog.getByRole("heading", { name: "Event queued" })).toBeVisible();
+    await expect(dialog.getByTitle("2098-01-01 18:04:05 UTC").last()).toBeVisible();
+  });
+});
+
+test("the result of a synchronous event and the body's tree", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook(() => ({ body: '{"response": {"ok": [1, 2]}, "other": {"deep": {"deeper": true}}}' }));
+  await server.trigger(project, "one", "t", receiver.url);
+  await page.goto(`${triggersPage(project)}?trigger=one`);
+  const dialog = page.getByRole("dialog", { name: "Trigger one" });
+  await dialog.getByLabel("Trigger event synchronously").check();
+  await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(dialog.getByTestId("result")).toContainText('"ok": [');
+  await expect(dialog.getByTestId("result")).not.toContainText("response");
+  const body = dialog.getByTestId("response-body");
+  await expect(body.getByText('"deeper"')).toBeHidden();
+  await body.getByText('"deep"').click();
+  await expect(body.getByText('"deeper"')).toBeVisible();
+  await dialog.getByText("Body as it came").click();
+  await expect(dialog.getByLabel("Response body as it came")).toHaveText(
+    '{"response": {"ok": [1, 2]}, "other": {"deep": {"deeper": true}}}',
+  );
 });

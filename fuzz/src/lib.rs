@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use server::delivery::retry::{LONGEST_RETRY_AFTER, parse_retry_after};
 use server::delivery::{Backoff, NetworkGuard, TargetUrl};
-use server::eventing::request::{BadRequest, QueueRequest, parse_data};
+use server::eventing::request::{BadRequest, QueueRequest};
+use server::model::json;
 
 /// The body of the queue API is taken apart or refused with a reason, and data comes out as it went in.
 pub fn request(body: &[u8]) {
@@ -24,9 +25,9 @@ pub fn request(body: &[u8]) {
         }
     }
     if let Ok(text) = std::str::from_utf8(body) {
-        match parse_data(text) {
-            Ok(data) => assert!(data == "null" || text.contains(&data)),
-            Err(message) => assert!(message.contains("line ") && message.ends_with('^'), "{message}"),
+        match json::check(text) {
+            Ok(data) => assert!(data == "null" || text.contains(data)),
+            Err(mistake) => assert!(mistake.line > 0 && mistake.to_string().ends_with('^'), "{mistake}"),
         }
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Changed, EventCount, EventDetail, EventFilter, EventForm, EventOutcome, EventPage, EventQuery, Job, JobForm,
-    Overview, Project, ProjectForm, Queued, Range, Submitted, TriggerForm, TriggerHealth, TriggersPage,
+    Overview, Project, ProjectForm, ProjectSettings, Queued, Range, Submitted, TriggerForm, TriggerHealth,
+    TriggersPage,
 };
 
 /// Why a page cannot be shown or a form not carried out, in plain words.
@@ -55,6 +56,24 @@ pub async fn projects() -> Result<Vec<Project>, Failure> {
 #[server(endpoint = "create_project", input = Json)]
 pub async fn create_project(form: ProjectForm) -> Result<Submitted<String>, Failure> {
     on_server::submitted(on_server::eventing()?.create_project(&form).await)
+}
+
+/// The settings of a project.
+#[server(endpoint = "settings")]
+pub async fn load_settings(project: String) -> Result<ProjectSettings, Failure> {
+    on_server::plainly(on_server::eventing()?.project_settings(&project).await)
+}
+
+/// Gives a project another title.
+#[server(endpoint = "rename_project", input = Json)]
+pub async fn rename_project(project: String, form: ProjectForm) -> Result<Submitted<()>, Failure> {
+    on_server::submitted(on_server::eventing()?.rename_project(&project, &form).await)
+}
+
+/// Deletes a project, where the form holds its name. Gives how many deliveries waited.
+#[server(endpoint = "delete_project", input = Json)]
+pub async fn delete_project(project: String, form: ProjectForm) -> Result<Submitted<u64>, Failure> {
+    on_server::submitted(on_server::eventing()?.delete_project_by_form(&project, &form).await)
 }
 
 #[server(endpoint = "triggers")]

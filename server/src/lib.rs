@@ -17,6 +17,8 @@ pub mod delivery;
 #[cfg(feature = "ssr")]
 pub mod eventing;
 #[cfg(feature = "ssr")]
+mod limits;
+#[cfg(feature = "ssr")]
 pub mod listen;
 #[cfg(feature = "ssr")]
 pub mod queue;

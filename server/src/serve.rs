@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::connections::{self, Limits};
 use crate::delivery::{Client, NetworkGuard};
 use crate::eventing::Eventing;
+use crate::limits::limits;
 use crate::queue::Engine;
 use crate::store::embedded::{Embedded, EmbeddedError};
 use crate::store::{self, Store};
@@ -98,7 +99,7 @@ async fn serve_on(
     let guard = Arc::new(NetworkGuard::new(&config.allow_networks, dev_mode));
     let client = Client::new(guard.clone())?;
     let engine = Engine::start(store.clone(), client, config.engine()).await.map_err(ServeError::Database)?;
-    let eventing = Eventing::new(engine.clone(), guard, dev_mode);
+    let eventing = Eventing::new(engine.clone(), guard, dev_mode).with_limits(limits(config));
     let state = ApiState { eventing: eventing.clone(), body_limit: config.body_limit, stop: stop.clone() };
     let app = api::router(state).merge(ui(eventing));
     let app = layers(app, config.body_limit);

@@ -18,7 +18,7 @@ impl Kind {
                 "inline-flex items-center justify-center gap-1.5 h-9 px-3 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer border border-line bg-surface text-ink hover:bg-sunken disabled:opacity-60"
             }
             Self::Danger => {
-                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-accent hover:opacity-90 disabled:opacity-60"
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-bad hover:opacity-90 disabled:opacity-60"
             }
         }
     }
@@ -32,9 +32,26 @@ pub fn ButtonLink(
     /// What it is for, where the text alone does not say on which thing it acts.
     #[prop(optional, into)]
     label: Option<String>,
+    /// The key that does the same, on every page that has one for it.
+    #[prop(optional)]
+    shortcut: Option<&'static str>,
     children: Children,
 ) -> impl IntoView {
-    view! { <a href=href class=kind.classes() aria-label=label>{children()}</a> }
+    view! { <a href=href class=kind.classes() aria-label=label aria-keyshortcuts=shortcut>{children()}</a> }
+}
+
+/// A button that needs JavaScript and stands beside something that it acts on.
+#[component]
+pub fn SmallButton(
+    #[prop(into)] text: Signal<String>,
+    on_press: impl Fn(web_sys::MouseEvent) + 'static,
+    #[prop(optional, into)] disabled: Signal<bool>,
+) -> impl IntoView {
+    view! {
+        <button type="button" on:click=on_press disabled=disabled class="inline-flex items-center h-7 px-2 rounded-sm border border-line bg-surface text-xs text-soft hover:text-ink disabled:opacity-50 cursor-pointer">
+            {text}
+        </button>
+    }
 }
 
 /// The button that sends a form; while it is being sent it says so and cannot be pressed again.
@@ -44,11 +61,14 @@ pub fn SubmitButton(
     #[prop(optional, into)] pending: Signal<bool>,
     #[prop(optional, into)] pending_text: Option<String>,
     #[prop(optional, into)] label: Option<String>,
+    /// The keys that send the form, where there are any.
+    #[prop(optional)]
+    shortcut: Option<&'static str>,
     #[prop(into)] text: String,
 ) -> impl IntoView {
     let waiting = pending_text.unwrap_or_else(|| text.clone());
     view! {
-        <button type="submit" class=kind.classes() disabled=pending aria-label=label>
+        <button type="submit" class=kind.classes() disabled=pending aria-label=label aria-keyshortcuts=shortcut title=shortcut.map(|_| "Ctrl+Enter")>
             {move || if pending.get() { waiting.clone() } else { text.clone() }}
         </button>
     }

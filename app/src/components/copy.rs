@@ -4,14 +4,12 @@ use leptos::prelude::*;
 
 /// A command to copy. The button needs JavaScript, so it appears with it; the text can be selected without.
 #[component]
-pub fn CopyBlock(#[prop(into)] text: String, #[prop(into)] label: String) -> impl IntoView {
+pub fn CopyBlock(#[prop(into)] text: Signal<String>, #[prop(into)] label: String) -> impl IntoView {
     let hydrated = RwSignal::new(false);
     let copied = RwSignal::new(false);
     Effect::new(move |_| hydrated.set(true));
-    let content = StoredValue::new(text.clone());
     let copy = move |_| {
-        let clipboard = window().navigator().clipboard();
-        drop(clipboard.write_text(&content.get_value()));
+        drop(window().navigator().clipboard().write_text(&text.get_untracked()));
         copied.set(true);
         set_timeout(move || copied.set(false), Duration::from_secs(2));
     };

@@ -57,11 +57,17 @@ pub fn Note(
     #[prop(into)] id: String,
     hint: &'static str,
     #[prop(into)] error: Signal<Option<String>>,
+    /// The message changes while one types: it describes the field, and is not called out.
+    #[prop(optional, into)]
+    calm: Signal<bool>,
 ) -> impl IntoView {
     view! {
         <div id=id class="text-xs leading-4">
             {move || match error.get() {
-                Some(message) => view! { <p role="alert" class="whitespace-pre-wrap text-bad">{message}</p> }.into_any(),
+                Some(message) => {
+                    let role = (!calm.get_untracked()).then_some("alert");
+                    view! { <p role=role class="whitespace-pre-wrap text-bad">{message}</p> }
+                }.into_any(),
                 None if hint.is_empty() => ().into_any(),
                 None => view! { <p class="text-soft">{hint}</p> }.into_any(),
             }}

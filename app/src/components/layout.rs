@@ -1,7 +1,8 @@
 use leptos::prelude::*;
 
-use super::{Place, ProjectNav, Section};
+use super::{Place, ProjectNav, Section, Shortcuts, ToastRegion};
 use crate::PageState;
+use crate::theme::ThemeControl;
 
 /// The frame of every page.
 #[component]
@@ -14,29 +15,44 @@ pub fn Layout(children: Children) -> impl IntoView {
         <a href="#main" class="sr-only">"Skip to the content"</a>
         <header class="border-b border-line bg-surface">
             <div class="mx-auto flex h-14 max-w-7xl items-center gap-3 px-4">
-                <a href="/projects" class="flex items-center gap-2 font-semibold text-ink">
+                <a href="/projects" aria-label="Mission Control" class="flex shrink-0 items-center gap-2 font-semibold text-ink">
                     <svg aria-hidden="true" width="22" height="22" viewBox="0 0 22 22" class="text-accent">
                         <rect width="22" height="22" rx="6" fill="currentColor"/>
                         <path d="M6 11h4l1.5-4 2 8 1.5-4h2" fill="none" stroke="#fff" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"/>
                     </svg>
-                    "Mission Control"
+                    // Where it is narrow the project's name needs the room.
+                    <span class="whitespace-nowrap" class:wide-only=move || project.get().is_some()>"Mission Control"</span>
                 </a>
                 {move || project.get().map(|project| view! { <ProjectName project=project/> })}
+                <div class="ml-auto flex items-center gap-2">
+                    <Shortcuts/>
+                    <ThemeControl/>
+                </div>
             </div>
             {move || project.get().map(|project| view! { <ProjectNav project=project current=section/> })}
         </header>
         {PageState::dev_mode_here()
             .then(|| {
                 view! {
-                    <div role="note" class="border-b border-line bg-warn-soft text-warn">
+                    <aside aria-label="Dev mode" class="border-b border-line bg-warn-soft text-warn">
                         <p class="mx-auto max-w-7xl px-4 py-1.5 text-xs">
                             <strong class="font-semibold">"Dev mode"</strong>
                             ": no login, and webhooks may point at this machine and private networks. Reachable from this machine only."
                         </p>
-                    </div>
+                    </aside>
                 }
             })}
         <main id="main" class="mx-auto max-w-7xl px-4 py-6">{children()}</main>
+        <ToastRegion/>
+    }
+}
+
+/// The project that the page is in, beside the product's name.
+#[component]
+fn ProjectName(project: String) -> impl IntoView {
+    view! {
+        <span aria-hidden="true" class="text-line">"/"</span>
+        <a href=Section::EventTriggers.path(&project) aria-label=format!("Project {project}") class="min-w-0 truncate text-sm font-medium text-ink hover:underline">{project.clone()}</a>
     }
 }
 

@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use server::functions::load_outcome;
-use server::model::json::indent;
-use server::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, Response};
+use server::model::{Attempt, Delivery, DeliveryStatus, EventOutcome};
+use web_sys::js_sys::Date;
 
-use super::{StatusBadge, Tone};
+use super::words::{milliseconds, what_went_wrong};
+use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, When};
 
-/// Between two looks at an event that is under way.
+/// Between two looks at an event that is under way, and at one whose time has not come.
 const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AT_SCHEDULED: Duration = Duration::from_secs(15);
 
 /// Where an event stands, renewed until all of its deliveries have ended.
 #[component]
@@ -18,7 +20,10 @@ pub fn OutcomePanel(
     /// Its sender waited for the response.
     #[prop(into)]
     synchronous: Signal<bool>,
+    /// The id of the form that sends the same event again.
+    form: &'static str,
 ) -> impl IntoView {
+    let shown_project = StoredValue::new(project.clone());
     let outcome = Resource::new(
         move || event.get(),
         move |event| {
@@ -32,9 +37,14 @@ pub fn OutcomePanel(
         },
     );
     Effect::new(move |_| {
-        let under_way = outcome.with(|outcome| matches!(outcome, Some(Ok(Some(outcome))) if outcome.pending() > 0));
-        if under_way {
-            set_timeout(move || outcome.refetch(), LOOK);
+        let pending = outcome.with(|outcome| match outcome {
+            Some(Ok(Some(outcome))) if outcome.pending() > 0 => Some(outcome.scheduled_at.clone()),
+            _ => None,
+        });
+        if let Some(due) = pending {
+            let ahead = Date::parse(&due) - Date::now();
+            let scheduled = ahead > LOOK_AT_SCHEDULED.as_secs_f64() * 1_000.0;
+            set_timeout(move || outcome.refetch(), if scheduled { LOOK_AT_SCHEDULED } else { LOOK });
         }
     });
     view! {
@@ -43,7 +53,7 @@ pub fn OutcomePanel(
                 {move || Suspend::new(async move {
                     match outcome.await {
                         Ok(None) => ().into_any(),
-                        Ok(Some(outcome)) => view! { <Outcome outcome=outcome synchronous=synchronous.get()/> }.into_any(),
+                        Ok(Some(outcome)) => view! { <Outcome project=shown_project.get_value() outcome=outcome synchronous=synchronous.get() form=form/> }.into_any(),
                         Err(failure) => {
                             view! {
                                 <p role="alert" class="mt-5 border-t border-line pt-4 text-sm text-bad">{failure.message}</p>
@@ -58,23 +68,49 @@ pub fn OutcomePanel(
 }
 
 #[component]
-fn Outcome(outcome: EventOutcome, synchronous: bool) -> impl IntoView {
+fn Outcome(project: String, outcome: EventOutcome, synchronous: bool, form: &'static str) -> impl IntoView {
     let several = outcome.deliveries.len() > 1;
+    let untouched = outcome.deliveries.iter().all(|delivery| delivery.attempts == 0);
     let heading = match (synchronous, outcome.pending()) {
         (true, 0) if several => "Webhook responses",
         (true, 0) => "Webhook response",
         (true, _) => "No response yet; delivery goes on",
         (false, _) => "Event queued",
     };
+    let due = (outcome.pending() > 0 && untouched)
+        .then(|| view! { <span>"due "<When at=outcome.scheduled_at.clone()/></span> });
+    // Where the only answer is the result, it stands below already.
+    let result = outcome.result.clone().filter(|result| {
+        let bodies: Vec<_> =
+            outcome.deliveries.iter().filter_map(|delivery| delivery.last()?.response.as_ref()).collect();
+        synchronous && !matches!(&bodies[..], [only] if only.body.trim() == result)
+    });
+    let link = format!("{}/{}", Section::Events.path(&project), outcome.event_id);
     let deliveries =
         outcome.deliveries.into_iter().map(|delivery| view! { <DeliveryCard delivery=delivery/> }).collect_view();
     view! {
         <section class="mt-5 border-t border-line pt-4" aria-label=heading>
-            <h3 class="text-sm font-semibold text-ink">{heading}</h3>
-            <p class="mt-0.5 mb-3 text-xs text-soft">
-                "Event "
-                <code class="font-mono text-ink" data-testid="event-id">{outcome.event_id}</code>
-            </p>
+            <div class="mb-3 flex items-start justify-between gap-3">
+                <div class="min-w-0">
+                    <h3 class="text-sm font-semibold text-ink">{heading}</h3>
+                    <p class="mt-0.5 flex flex-wrap gap-x-3 text-xs text-soft">
+                        <span>"Event "<a href=link class="font-mono text-ink hover:underline" data-testid="event-id">{outcome.event_id}</a></span>
+                        {due}
+                    </p>
+                </div>
+                <button type="submit" form=form class="inline-flex items-center h-7 px-2.5 rounded-md border border-line bg-surface text-xs text-ink whitespace-nowrap hover:bg-sunken cursor-pointer">"Send again"</button>
+            </div>
+            {result
+                .map(|result| {
+                    view! {
+                        <div class="mb-3" data-testid="result">
+                            <p class="mb-1 text-xs font-medium text-soft">"Result, as a synchronous caller gets it"</p>
+                            <div tabindex="0" role="group" aria-label="Result" class="max-h-60 overflow-auto rounded-md border border-line bg-sunken p-2.5">
+                                <JsonTree text=result/>
+                            </div>
+                        </div>
+                    }
+                })}
             <div class="flex flex-col gap-3">{deliveries}</div>
         </section>
     }
@@ -82,6 +118,7 @@ fn Outcome(outcome: EventOutcome, synchronous: bool) -> impl IntoView {
 
 #[component]
 fn DeliveryCard(delivery: Delivery) -> impl IntoView {
+    let wrong = what_went_wrong(&delivery);
     let last = delivery.last().cloned();
     let attempts = match (delivery.status, delivery.attempts) {
         (DeliveryStatus::Pending, 0) => "waiting for its first attempt".to_owned(),
@@ -104,42 +141,11 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
                 </span>
             </div>
             <div class="flex flex-col gap-2 p-3">
-                {delivery.error.map(|error| view! { <p class="text-sm text-bad" data-testid="delivery-error">{error}</p> })}
+                {wrong.map(|wrong| view! { <p class="text-sm text-bad" data-testid="delivery-error">{wrong}</p> })}
                 {response.map(|response| view! { <ResponseView response=response/> })}
                 {(delivery.history.len() > 1).then(|| view! { <Attempts history=delivery.history open=failed/> })}
             </div>
         </article>
-    }
-}
-
-#[component]
-pub fn ResponseView(response: Response) -> impl IntoView {
-    let body = indent(&response.body);
-    let count = response.headers.len();
-    let headers = response
-        .headers
-        .into_iter()
-        .map(|(name, value)| {
-            view! {
-                <dt class="text-soft">{name}</dt>
-                <dd class="min-w-0 break-all text-ink">{value}</dd>
-            }
-        })
-        .collect_view();
-    view! {
-        {if body.is_empty() {
-            view! { <p class="text-xs text-soft">"The response has no body."</p> }.into_any()
-        } else {
-            view! {
-                <pre tabindex="0" aria-label="Response body" data-testid="response-body" class="max-h-80 overflow-auto rounded-sm border border-line bg-sunken p-2.5 font-mono text-xs leading-5 text-ink">{body}</pre>
-            }
-                .into_any()
-        }}
-        {response.cut.then(|| view! { <p class="text-xs text-soft">"The body was longer; its first 64 KiB are kept."</p> })}
-        <details class="text-xs">
-            <summary class="cursor-pointer text-soft hover:text-ink">{format!("Response headers ({count})")}</summary>
-            <dl class="mt-2 grid grid-cols-[max-content_1fr] gap-x-3 gap-y-1 font-mono">{headers}</dl>
-        </details>
     }
 }
 
@@ -157,9 +163,10 @@ fn Attempts(history: Vec<Attempt>, open: bool) -> impl IntoView {
                 <li class="flex gap-2">
                     <span class="text-soft tabular-nums">{format!("{}.", attempt.number)}</span>
                     <span class="min-w-0 grow text-ink">{what}</span>
-                    <time class="whitespace-nowrap text-soft tabular-nums" datetime=attempt.started_at.clone() title=attempt.started_at>
+                    <span class="flex gap-2 text-soft whitespace-nowrap tabular-nums">
+                        <When at=attempt.started_at/>
                         {milliseconds(attempt.duration_us)}
-                    </time>
+                    </span>
                 </li>
             }
         })
@@ -169,27 +176,5 @@ fn Attempts(history: Vec<Attempt>, open: bool) -> impl IntoView {
             <summary class="cursor-pointer text-soft hover:text-ink">"Attempts"</summary>
             <ol class="mt-2 flex flex-col gap-1" data-testid="attempts">{rows}</ol>
         </details>
-    }
-}
-
-/// A duration as people read it.
-pub fn milliseconds(micros: u32) -> String {
-    match micros {
-        0..10_000 => format!("{:.1} ms", f64::from(micros) / 1_000.0),
-        10_000..10_000_000 => format!("{} ms", micros / 1_000),
-        _ => format!("{:.1} s", f64::from(micros) / 1_000_000.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::milliseconds;
-
-    #[test]
-    fn durations_are_short() {
-        assert_eq!(milliseconds(340), "0.3 ms");
-        assert_eq!(milliseconds(9_940), "9.9 ms");
-        assert_eq!(milliseconds(1_234_567), "1234 ms");
-        assert_eq!(milliseconds(12_345_678), "12.3 s");
     }
 }

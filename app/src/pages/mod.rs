@@ -5,6 +5,7 @@ mod events;
 mod jobs;
 mod not_found;
 mod projects;
+mod settings;
 mod triggers;
 
 pub use event::EventPage;
@@ -12,6 +13,7 @@ pub use events::{EventsPage, events_path};
 pub use jobs::{JobsPage, jobs_path};
 pub use not_found::NotFound;
 pub use projects::ProjectsPage;
+pub use settings::SettingsPage;
 pub use triggers::TriggersPage;
 
 use leptos::prelude::*;
@@ -35,7 +37,7 @@ fn FailurePage(failure: Failure) -> impl IntoView {
         <div class="rounded-lg border border-line bg-surface px-6 py-12 text-center">
             <h1 class="text-lg font-semibold text-ink">{title}</h1>
             <p role="alert" class="mx-auto mt-2 max-w-xl text-sm text-soft">{failure.message}</p>
-            <p class="mt-4 text-sm"><a href="/projects" class="text-accent hover:underline">"All projects"</a></p>
+            <p class="mt-4 text-sm"><a href="/projects" class="text-accent-text hover:underline">"All projects"</a></p>
         </div>
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server};
+use crate::support::{Answer, Database, Receiver, Server, eventually, settled};
 
 const TRIGGERS: &str = "/v1/config/projects/default/eventing/triggers";
 
@@ -95,4 +95,45 @@ async fn projects_are_created_and_listed() {
     assert_eq!(listed[1], json!({"id": "shop", "name": "Shop"}));
     server.post("/v1/config/projects/no%20good", &json!({"name": "x"})).await.expect(422);
     server.post("/v1/config/projects/default/eventing/nothing", &json!({})).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_deleted_project_takes_everything_with_it() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let receiver = Receiver::ok().await;
+    server.post("/v1/config/projects/shop", &json!({})).await.expect(200);
+    for (project, name) in [("shop", "one"), ("shop", "two"), ("default", "kept")] {
+        let path = format!("/v1/config/projects/{project}/eventing/triggers/{name}");
+        server.post(&path, &json!({"type": "t", "url": receiver.url()})).await.expect(200);
+    }
+    let queue = async |project: &str, body: Value| {
+        server.post(&format!("/v1/api/{project}/eventing/queue"), &body).await.expect(202);
+    };
+    queue("shop", json!({"type": "t", "idempotencyKey": "k"})).await;
+    queue("default", json!({"type": "t"})).await;
+    receiver.wait_for(3).await;
+    settled(&database).await;
+    queue("shop", json!({"type": "t", "delay": 3600})).await;
+    queue("default", json!({"type": "t", "delay": 3600})).await;
+
+    let delete = async || Answer::of(server.http.delete(server.url("/v1/config/projects/shop"))).await;
+    assert_eq!(delete().await.expect(200).json(), json!({"result": {"cancelled": 2}}));
+    delete().await.expect(404);
+    server.get("/v1/config/projects/shop/eventing/triggers").await.expect(404);
+    server.post("/v1/api/shop/eventing/queue", &json!({"type": "t"})).await.expect(404);
+    // The history goes in the background; that of others stays.
+    eventually("only the other project's history", async || {
+        let left = database.count("select count(*) from events").await;
+        (left == 2 && database.count("select count(*) from deliveries").await == 1).then_some(())
+    })
+    .await;
+    for (table, left) in [("queue", 1), ("triggers", 1), ("idempotency_keys", 0)] {
+        assert_eq!(database.count(&format!("select count(*) from {table}")).await, left, "{table}");
+    }
+
+    // Its name is free, and what comes back under it is another project.
+    server.post("/v1/config/projects/shop", &json!({})).await.expect(200);
+    let triggers = server.get("/v1/config/projects/shop/eventing/triggers").await.expect(200);
+    assert_eq!(triggers.json(), json!({"result": []}));
 }

@@ -150,3 +150,67 @@ async fn the_browsers_files_are_cached_for_ever_and_compressed() {
     server.get("/assets/nothing.js").await.expect(404);
     server.get("/assets/..%2f..%2fCargo.toml").await.expect(404);
 }
+
+#[tokio::test]
+async fn settings_are_shown_changed_and_the_project_deleted_by_forms() {
+    const SETTINGS: &str = "/projects/default/settings";
+    let database = Database::fresh().await;
+    let server = Server::with(&database, &["--retention", "7"]).await;
+    let shown = server.get(SETTINGS).await.expect(200).body;
+    assert!(shown.contains("--retention") && shown.contains("7 days"), "{shown}");
+    let long = "x".repeat(129);
+    let refused = submit(&server, SETTINGS, &[("intent", "rename"), ("title", &long)]).await.expect(422);
+    assert!(refused.body.contains("up to 128") && refused.body.contains(&long));
+    submit(&server, SETTINGS, &[("intent", "rename"), ("title", "The Shop")]).await.expect(303);
+    assert!(server.get("/projects").await.body.contains("The Shop"));
+
+    let dialog = format!("{SETTINGS}?delete");
+    let refused = submit(&server, &dialog, &[("intent", "delete"), ("name", "the shop")]).await.expect(422);
+    assert!(refused.body.contains("Type default to delete") && refused.body.contains("value=\"the shop\""));
+    let deleted = submit(&server, &dialog, &[("intent", "delete"), ("name", "default")]).await.expect(303);
+    assert_eq!(deleted.header("location"), "/projects");
+    server.get(SETTINGS).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_theme_is_remembered_by_a_cookie() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let choose = async |referer: &str| {
+        let request = server.http.post(server.url("/theme")).header("referer", referer);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        Answer::of(request.body("theme=dark")).await.expect(303)
+    };
+    let chosen = choose(&server.url("/projects?add")).await;
+    assert_eq!(chosen.header("location"), "/projects?add");
+    assert!(chosen.header("set-cookie").starts_with("theme=dark; Path=/"));
+    // It never leads to another site.
+    assert_eq!(choose("http://evil.example//evil.example/x").await.header("location"), "/evil.example/x");
+    assert_eq!(choose("nonsense nowhere").await.header("location"), "/projects");
+
+    let page = |cookie: &'static str| Answer::of(server.http.get(server.url("/projects")).header("cookie", cookie));
+    assert!(page("theme=dark").await.body.contains("data-theme=\"dark\""));
+    assert!(!page("theme=system").await.body.contains("data-theme"));
+}
+
+#[tokio::test]
+async fn an_event_is_scheduled_by_the_form() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    server.trigger("one", "t", "http://127.0.0.1:9000/", json!({})).await;
+    let send = async |more: &[(&str, &str)]| {
+        let fields = [&[("intent", "send"), ("name", "one"), ("data", "{}")], more].concat();
+        submit(&server, &format!("{PAGE}?trigger=one"), &fields).await
+    };
+    let refused = send(&[("schedule", "delay"), ("delay", "soon")]).await.expect(422);
+    assert!(refused.body.contains("A number of seconds is expected") && refused.body.contains("value=\"soon\""));
+    let too_late = send(&[("schedule", "time"), ("time", "2098-01-02T03:04"), ("synchronous", "on")]).await.expect(422);
+    assert!(too_late.body.contains("must be due within the 10 s"), "{}", too_late.body);
+    assert_eq!(database.count("select count(*) from events").await, 0);
+
+    send(&[("schedule", "time"), ("time", "2098-01-02T03:04"), ("offset", "+02:00")]).await.expect(303);
+    let due = "select count(*) from queue where due_at = '2098-01-02 01:04:00Z'";
+    assert_eq!(database.count(due).await, 1);
+    send(&[("schedule", "delay"), ("delay", "3600.5")]).await.expect(303);
+    assert_eq!(database.count("select count(*) from queue where due_at < now() + interval '3601 s'").await, 1);
+}

@@ -10,7 +10,9 @@ use super::problem::Problem;
 use crate::model::Project;
 
 pub fn router() -> Router<ApiState> {
-    Router::new().route("/v1/config/projects", get(list)).route("/v1/config/projects/{project}", post(put))
+    Router::new()
+        .route("/v1/config/projects", get(list))
+        .route("/v1/config/projects/{project}", post(put).delete(delete))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
@@ -31,6 +33,12 @@ async fn put(
     let body: Body = body.parse()?;
     let project = state.eventing.put_project(&project, body.name.as_deref()).await?;
     Ok(Json(json!({ "result": shown(&project) })))
+}
+
+/// Deletes a project with all that it holds.
+async fn delete(State(state): State<ApiState>, Path(project): Path<String>) -> Result<Json<Value>, Problem> {
+    let cancelled = state.eventing.delete_project(&project).await?;
+    Ok(Json(json!({ "result": {"cancelled": cancelled} })))
 }
 
 fn shown(project: &Project) -> Value {

@@ -194,9 +194,9 @@ fn in_plain_words(url: &Url, error: &reqwest::Error) -> String {
                 }
                 _ => {}
             }
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return format!("The TLS connection to {host}:{port} failed: {tls}.");
-            }
+        }
+        if let Some(tls) = tls_error(source) {
+            return format!("No connection to {host}:{port} over TLS: {}.", untrusted(tls));
         }
         last = source.to_string();
         next = source.source();
@@ -209,6 +209,29 @@ fn in_plain_words(url: &Url, error: &reqwest::Error) -> String {
         format!("No connection to {host}:{port}: {last}.")
     } else {
         format!("The exchange with {host}:{port} failed: {last}.")
+    }
+}
+
+/// The TLS error that an error is or holds: `source` of an I/O error passes over what it holds.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let held = |error: &'a (dyn Error + 'static)| {
+        Some(error.downcast_ref::<std::io::Error>()?.get_ref()? as &(dyn Error + 'static))
+    };
+    std::iter::successors(Some(error), |error| held(*error)).find_map(|error| error.downcast_ref())
+}
+
+fn untrusted(error: &rustls::Error) -> String {
+    use rustls::CertificateError::*;
+    let rustls::Error::InvalidCertificate(reason) = error else { return error.to_string() };
+    match reason {
+        Expired | ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        NotValidYet | NotValidYetContext { .. } => "its certificate is not valid yet".to_owned(),
+        NotValidForName | NotValidForNameContext { .. } => "its certificate is for another name".to_owned(),
+        UnknownIssuer => {
+            "its certificate is not trusted, since nobody that this machine trusts has issued it".to_owned()
+        }
+        Revoked => "its certificate has been revoked".to_owned(),
+        other => format!("its certificate is not accepted ({other})"),
     }
 }
 

@@ -110,14 +110,16 @@ mod tests {
             let asked = retry_after.map(Duration::from_secs);
             let wait = Backoff { first, factor, longest }.wait(attempt, luck, asked);
             let floor = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-            prop_assert!(wait >= floor && wait >= first.min(longest));
-            prop_assert!(wait <= floor.max(longest));
+            // Seconds in floating point are a few nanoseconds off.
+            let near = Duration::from_micros(1);
+            prop_assert!(wait >= floor && wait + near >= first.min(longest));
+            prop_assert!(wait <= floor.max(longest) + near);
         }
 
         #[test]
         fn no_retry_after_makes_the_parser_fail(value in "\\PC{0,40}", seconds in 0..4_000_000_000_i64) {
             let now = DateTime::UNIX_EPOCH;
-            drop(parse_retry_after(&value, now));
+            let _ = parse_retry_after(&value, now);
             // Whatever date can be written can be read.
             let at = DateTime::from_timestamp(seconds, 0).expect("a valid instant");
             let header = at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();

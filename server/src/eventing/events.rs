@@ -8,11 +8,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::fields::Members;
-use super::names::{Delay, EventType};
-use super::request::{NewEvent, QueueRequest, parse_data};
+use super::request::{NewEvent, QueueRequest};
 use super::{Error, Eventing, may_be_project, unknown_project};
 use crate::delivery::cloud_event::iso;
-use crate::model::{Attempt, Delivery, DeliveryStatus, EventForm, EventOutcome, Queued, Response};
+use crate::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response};
 use crate::store::{AcceptEvent, Accepted, Finished, OutcomeRow, Refusal};
 
 /// A waiting caller looks at the database this often even if nothing wakes it: another node may have delivered.
@@ -94,29 +93,6 @@ impl Eventing {
         }
     }
 
-    /// Sends a test event from the form of a trigger. Synchronously: waits for the outcome first, which
-    /// [`Self::event_outcome`] then gives.
-    pub async fn send_event(&self, project: &str, trigger: &str, form: &EventForm) -> Result<Queued, Error> {
-        let found = self.triggers(project, Some(trigger)).await?;
-        let found = found
-            .first()
-            .ok_or_else(|| Error::NotFound(format!("There is no trigger {trigger:?} in the project {project}.")))?;
-        let event = NewEvent {
-            event_type: EventType::parse(&found.event_type).map_err(|message| Error::field("type", message))?,
-            data: parse_data(&form.data).map_err(|message| Error::field("data", message))?,
-            timestamp: None,
-            delay: Delay::default(),
-            synchronous: form.synchronous.is_some(),
-            idempotency_key: None,
-            ignored: Vec::new(),
-        };
-        if event.synchronous {
-            return Ok(self.queue_synchronously(project, event).await?.0.queued);
-        }
-        let mut queued = self.accept(project, vec![(Uuid::now_v7(), event)]).await?;
-        queued.pop().map(|event| event.queued).ok_or_else(|| unknown_project(project))
-    }
-
     /// Where an event stands.
     pub async fn event_outcome(&self, project: &str, id: Uuid) -> Result<EventOutcome, Error> {
         let event = self
@@ -178,7 +154,11 @@ impl Eventing {
     }
 
     /// Queues events under the given ids, unless their idempotency keys are known.
-    async fn accept(&self, project: &str, mut events: Vec<(Uuid, NewEvent)>) -> Result<Vec<QueuedEvent>, Error> {
+    pub(super) async fn accept(
+        &self,
+        project: &str,
+        mut events: Vec<(Uuid, NewEvent)>,
+    ) -> Result<Vec<QueuedEvent>, Error> {
         may_be_project(project)?;
         let project_name: Arc<str> = project.into();
         let rows = events

@@ -9,13 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::model::FieldError;
-
-/// A parser's complaint in one sentence, with line and column.
-pub fn malformed(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    format!("Malformed JSON at line {}, column {}: {what}.", error.line(), error.column())
-}
+pub use crate::model::json::malformed;
 
 /// Takes known keys out of an object and gathers what is wrong with them; what is left over is unknown.
 pub struct Fields<'a> {

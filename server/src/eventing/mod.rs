@@ -12,6 +12,7 @@ pub mod names;
 mod projects;
 mod redelivery;
 pub mod request;
+mod send;
 mod stats;
 mod triggers;
 
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::delivery::NetworkGuard;
+use crate::model::Limit;
 use crate::queue::Engine;
 use crate::store::{ProjectRow, Store};
 
@@ -35,16 +37,23 @@ pub struct Eventing {
     engine: Engine,
     guard: Arc<NetworkGuard>,
     dev_mode: bool,
+    /// The server's settings, to be shown.
+    limits: Arc<[Limit]>,
     /// A job waits to be taken up.
     new_job: Arc<Notify>,
 }
 
 impl Eventing {
     pub fn new(engine: Engine, guard: Arc<NetworkGuard>, dev_mode: bool) -> Self {
-        let eventing = Self { engine, guard, dev_mode, new_job: Arc::default() };
+        let eventing = Self { engine, guard, dev_mode, limits: Arc::default(), new_job: Arc::default() };
         let worker = eventing.clone();
         eventing.engine.spawn("jobs", move |stop| worker.clone().work_on_jobs(stop));
         eventing
+    }
+
+    /// The server's settings that people want to see beside their projects.
+    pub fn with_limits(self, limits: Vec<Limit>) -> Self {
+        Self { limits: limits.into(), ..self }
     }
 
     /// No login, loopback webhooks allowed: to be said on every page.

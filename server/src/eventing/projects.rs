@@ -1,6 +1,6 @@
 use super::names::Name;
-use super::{Error, Eventing};
-use crate::model::{FieldError, Project, ProjectForm};
+use super::{Error, Eventing, unknown_project};
+use crate::model::{FieldError, Project, ProjectForm, ProjectSettings};
 use crate::store::ProjectRow;
 
 impl From<ProjectRow> for Project {
@@ -36,6 +36,44 @@ impl Eventing {
             return Err(Error::field("name", format!("There is a project {name} already.")));
         }
         Ok(name.into_string())
+    }
+
+    /// All that the page of a project's settings shows.
+    pub async fn project_settings(&self, name: &str) -> Result<ProjectSettings, Error> {
+        let row = self.find_project(name).await?;
+        let pending = self.store().pending_of_project(row.id).await?;
+        Ok(ProjectSettings { project: row.into(), pending, limits: self.limits.to_vec() })
+    }
+
+    /// Gives a project the title of a form; the name where it is empty.
+    pub async fn rename_project(&self, name: &str, form: &ProjectForm) -> Result<(), Error> {
+        let title = title(&form.title).map_err(|message| Error::field("title", message))?;
+        if !self.store().rename_project(name, title.as_deref().unwrap_or(name)).await? {
+            return Err(unknown_project(name));
+        }
+        Ok(())
+    }
+
+    /// Deletes a project whose name was typed into a form to confirm it.
+    pub async fn delete_project_by_form(&self, name: &str, form: &ProjectForm) -> Result<u64, Error> {
+        if form.name.trim() != name {
+            self.find_project(name).await?;
+            return Err(Error::field("name", format!("Type {name} to delete the project; nothing was deleted.")));
+        }
+        self.delete_project(name).await
+    }
+
+    /// Deletes a project with its triggers, what waits for them, and its history, of which the rows go in the background.
+    /// Gives how many deliveries waited.
+    pub async fn delete_project(&self, name: &str) -> Result<u64, Error> {
+        let deleted = self.store().delete_project(name).await?.ok_or_else(|| unknown_project(name))?;
+        let store = self.store().clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.purge_history(deleted.id).await {
+                tracing::warn!(%error, "the history of a deleted project could not be removed yet");
+            }
+        });
+        Ok(deleted.cancelled)
     }
 
     /// Creates a project or renames it for people.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{Fields, boolean, malformed, number, string};
 use super::names::{Delay, EventType, IdempotencyKey, Timestamp};
-use crate::model::FieldError;
+use crate::model::{FieldError, json};
 
 /// The most events in one batch.
 pub const MAX_BATCH: usize = 1_000;
@@ -51,7 +51,7 @@ impl QueueRequest {
         let text = std::str::from_utf8(body).map_err(|error| {
             BadRequest::Malformed(format!("The body is not UTF-8 from byte {} on.", error.valid_up_to() + 1))
         })?;
-        if text.trim_start_matches(JSON_SPACE).starts_with('[') {
+        if text.trim_start_matches(json::SPACE).starts_with('[') {
             let items: Vec<&RawValue> =
                 serde_json::from_str(text).map_err(|error| BadRequest::Malformed(malformed(&error)))?;
             return Self::batch(&items, header_key.as_ref());
@@ -113,26 +113,6 @@ impl QueueRequest {
     }
 }
 
-/// Checks that text is JSON, and gives it without the white space around it; empty text is `null`.
-/// The error says where it breaks: a message, then the line and a caret under the place.
-pub fn parse_data(text: &str) -> Result<String, String> {
-    let trimmed = text.trim_matches(JSON_SPACE);
-    if trimmed.is_empty() {
-        return Ok("null".to_owned());
-    }
-    serde_json::from_str::<&RawValue>(text).map(|data| data.get().to_owned()).map_err(|error| {
-        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-        // serde_json counts bytes; people count characters.
-        let before = line.char_indices().take_while(|(at, _)| *at + 1 < error.column()).count();
-        let from = before.saturating_sub(40);
-        let shown: String = line.chars().skip(from).take(80).collect();
-        format!("{}\n{shown}\n{}^", malformed(&error), " ".repeat(before - from))
-    })
-}
-
-/// RFC 8259 section 2.
-const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
 fn invalid(field: &str, message: String) -> BadRequest {
     BadRequest::Invalid(vec![FieldError::new(field, message)])
 }
@@ -185,6 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::json;
 
     fn one(body: &str) -> NewEvent {
         match QueueRequest::parse(body.as_bytes(), None) {
@@ -276,20 +257,8 @@ mod tests {
         assert_eq!(keys, [Some("k\u{1f}0"), Some("own")]);
     }
 
-    #[test]
-    fn data_of_a_form_shows_where_it_breaks() {
-        assert_eq!(parse_data(" \n"), Ok("null".into()));
-        assert_eq!(parse_data(" {\"a\": 1.0 }\n"), Ok("{\"a\": 1.0 }".into()));
-        let message = parse_data("{\n  \"é\": nope\n}").expect_err("it is malformed");
-        let lines: Vec<_> = message.lines().collect();
-        assert_eq!(lines[1], "  \"é\": nope");
-        assert!(lines[0].contains("line 2"), "{message}");
-        // The parser stumbles over the o of nope.
-        assert_eq!(lines[2], "        ^", "{message}");
-    }
-
     /// Any JSON, written in any way.
-    fn json() -> impl Strategy<Value = String> {
+    fn any_json() -> impl Strategy<Value = String> {
         let space = "[ \t\n\r]{0,2}";
         let text = prop_oneof![any::<String>(), Just("\u{0}\u{7f}\u{2028}🎉".to_owned())]
             .prop_map(|text| serde_json::Value::from(text).to_string());
@@ -316,19 +285,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_data_is_cut_out_unchanged(data in json(), synchronous: bool) {
+        fn any_data_is_cut_out_unchanged(data in any_json(), synchronous: bool) {
             let body = format!("{{\"type\":\"t\", \"data\":\n{data} ,\"isSynchronous\":{synchronous}}}");
             prop_assert_eq!(&one(&body).data, &data);
-            prop_assert_eq!(parse_data(&format!(" {data}\n")), Ok(data));
+            prop_assert_eq!(json::check(&format!(" {data}\n")), Ok(data.as_str()));
         }
 
         #[test]
-        fn no_body_makes_the_parser_fail(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0..200_usize, data in json()) {
+        fn no_body_makes_the_parser_fail(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0..200_usize, data in any_json()) {
             drop(QueueRequest::parse(&body, None));
             let event = format!("[{{\"type\":\"t\",\"data\":{data}}}]");
             let cut = cut.min(event.len() - 1);
             prop_assert!(matches!(QueueRequest::parse(&event.as_bytes()[..cut], None), Err(BadRequest::Malformed(_))));
-            drop(parse_data(&String::from_utf8_lossy(&body)));
+            drop(json::check(&String::from_utf8_lossy(&body)));
         }
     }
 }

@@ -7,6 +7,7 @@ mod job;
 pub mod json;
 mod log;
 mod project;
+mod settings;
 mod stats;
 mod trigger;
 
@@ -16,8 +17,9 @@ pub use form::{FieldError, Submitted};
 pub use job::{Job, JobAction, JobForm, JobState};
 pub use log::{DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary};
 pub use project::{Project, ProjectForm};
+pub use settings::{Limit, ProjectSettings};
 pub use stats::{Bucket, Overview, Range, Tally, TriggerHealth};
-pub use trigger::{EventForm, Trigger, TriggerForm, TriggersPage};
+pub use trigger::{EventForm, Schedule, Trigger, TriggerForm, TriggersPage};
 
 /// What a trigger gets when nothing else is said: the original product's defaults.
 pub const DEFAULT_RETRIES: u16 = 3;

@@ -103,4 +103,34 @@ pub struct EventForm {
     pub data: String,
     /// A checkbox: present when checked.
     pub synchronous: Option<String>,
+    pub schedule: Schedule,
+    /// Seconds; used with [`Schedule::Delay`].
+    pub delay: String,
+    /// As a browser's date and time input gives it, such as `2019-10-19T12:40`; used with [`Schedule::Time`].
+    pub time: String,
+    /// Of the time from UTC, such as `+02:00`. Empty: the time is in UTC, since without JavaScript nobody knows the zone.
+    pub offset: String,
+}
+
+impl EventForm {
+    /// The time as RFC 3339; empty where no time was typed.
+    pub fn timestamp(&self) -> String {
+        let (time, offset) = (self.time.trim(), self.offset.as_str());
+        // Browsers leave out seconds that are zero.
+        let seconds = if time.len() == "2019-10-19T12:40".len() { ":00" } else { "" };
+        let zone = if offset.is_empty() { "Z" } else { offset };
+        if time.is_empty() { String::new() } else { format!("{time}{seconds}{zone}") }
+    }
+}
+
+/// When a test event is to be triggered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    #[default]
+    Now,
+    /// So many seconds from now.
+    Delay,
+    /// At a time.
+    Time,
 }

@@ -58,6 +58,9 @@ impl Engine {
                     Ok(partitions) => tracing::info!(partitions, "dropped history that is older than --retention"),
                     Err(error) => tracing::warn!(%error, "cannot drop old history; trying again later"),
                 }
+                if let Err(error) = self.0.store.purge_deleted_projects().await {
+                    tracing::warn!(%error, "the history of deleted projects could not be removed; trying again later");
+                }
                 if let Err(error) = self.0.store.cancel_orphans().await {
                     tracing::error!(%error, "cannot cancel the deliveries of deleted triggers");
                 }

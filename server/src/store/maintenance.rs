@@ -5,6 +5,9 @@ use super::Store;
 /// Partitions made ahead, in days, today included.
 const DAYS_AHEAD: i32 = 8;
 
+/// Events of a deleted project that one statement removes.
+const PURGED_AT_ONCE: i64 = 2_000;
+
 impl Store {
     /// Makes the partitions of yesterday, for identifiers of slow clocks, to a week ahead, where they are missing.
     pub async fn create_partitions(&self) -> Result<(), sqlx::Error> {
@@ -20,6 +23,56 @@ impl Store {
         sqlx::query_scalar!(r#"select drop_expired(make_interval(secs => $1)) as "dropped!""#, retention.as_secs_f64())
             .fetch_one(&self.pool)
             .await
+    }
+
+    /// Removes the history of deleted projects. A project is forgotten only a while after it was deleted, when no request
+    /// that had found it before can still write anything.
+    pub async fn purge_deleted_projects(&self) -> Result<(), sqlx::Error> {
+        let deleted = sqlx::query!(
+            r#"select id, deleted_at < now() - interval '1 minute' as "settled!" from deleted_projects order by id"#
+        )
+        .fetch_all(&self.relaxed)
+        .await?;
+        for project in deleted {
+            self.purge_history(project.id).await?;
+            if project.settled {
+                sqlx::query!("delete from queue where project_id = $1", project.id).execute(&self.relaxed).await?;
+                sqlx::query!("delete from tallies where project_id = $1", project.id).execute(&self.relaxed).await?;
+                sqlx::query!("delete from last_outcomes where project_id = $1", project.id)
+                    .execute(&self.relaxed)
+                    .await?;
+                sqlx::query!("delete from deleted_projects where id = $1", project.id).execute(&self.relaxed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the events of a deleted project with all that came of them, a few at a time so that nobody waits for locks.
+    pub async fn purge_history(&self, project_id: i32) -> Result<(), sqlx::Error> {
+        loop {
+            let removed = sqlx::query_scalar!(
+                r#"with chosen as materialized (
+                       select id from events where project_id = $1 order by id limit $2
+                   ),
+                   gone_attempts as (
+                       delete from attempts where project_id = $1 and event_id in (select id from chosen)
+                   ),
+                   gone_deliveries as (
+                       delete from deliveries where project_id = $1 and event_id in (select id from chosen)
+                   ),
+                   gone_events as (
+                       delete from events where project_id = $1 and id in (select id from chosen)
+                   )
+                   select count(*) as "count!" from chosen"#,
+                project_id,
+                PURGED_AT_ONCE
+            )
+            .fetch_one(&self.relaxed)
+            .await?;
+            if removed < PURGED_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     /// Cancels what still waits for deleted triggers: rows that were accepted while the trigger was being deleted.

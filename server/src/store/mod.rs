@@ -27,7 +27,7 @@ pub use detail::{DetailRow, RunRow};
 pub use events::{OutcomeRow, StoredAttempt};
 pub use jobs::{JobRow, NewJob, Step, Work};
 pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
-pub use projects::ProjectRow;
+pub use projects::{DeletedProject, ProjectRow};
 pub use queue::{
     AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, NextDue,
     Refusal, Retried,

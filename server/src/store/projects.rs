@@ -1,4 +1,4 @@
-use super::Store;
+use super::{Store, retried};
 
 /// A project as stored.
 #[derive(Debug)]
@@ -7,6 +7,14 @@ pub struct ProjectRow {
     pub name: String,
     pub title: String,
     pub triggers: i64,
+}
+
+/// What was left of a project when it was deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct DeletedProject {
+    pub id: i32,
+    /// Deliveries that waited and never will be made.
+    pub cancelled: u64,
 }
 
 impl Store {
@@ -45,6 +53,57 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives a project another title; `false`: there is none of this name.
+    pub async fn rename_project(&self, name: &str, title: &str) -> Result<bool, sqlx::Error> {
+        let done =
+            sqlx::query!("update projects set title = $2 where name = $1", name, title).execute(&self.pool).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Deliveries that wait in the queue for a project's triggers.
+    pub async fn pending_of_project(&self, id: i32) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar!(
+            r#"select count(*) as "count!"
+                 from queue q
+                where q.trigger_id in (select id from triggers where project_id = $1)"#,
+            id
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    /// Deletes a project, its triggers and what waits for them, all at once. Its history can be reached no more, and is
+    /// removed by [`Store::purge_deleted_projects`]. `None`: there is none of this name.
+    pub async fn delete_project(&self, name: &str) -> Result<Option<DeletedProject>, sqlx::Error> {
+        retried(|| self.try_to_delete_project(name)).await
+    }
+
+    async fn try_to_delete_project(&self, name: &str) -> Result<Option<DeletedProject>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        // Locked before anything else is looked at: nobody can add a trigger to it from here on.
+        let id = sqlx::query_scalar!("select id from projects where name = $1 for update", name)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(id) = id else { return Ok(None) };
+        sqlx::query!("insert into deleted_projects (id, name) values ($1, $2)", id, name)
+            .execute(&mut *transaction)
+            .await?;
+        // By trigger, since that is what the queue has an index for. An attempt under way ends without leaving a trace.
+        let cancelled =
+            sqlx::query!("delete from queue where trigger_id in (select id from triggers where project_id = $1)", id)
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
+        sqlx::query!("delete from jobs where project_id = $1", id).execute(&mut *transaction).await?;
+        sqlx::query!("delete from tallies where project_id = $1", id).execute(&mut *transaction).await?;
+        sqlx::query!("delete from last_outcomes where project_id = $1", id).execute(&mut *transaction).await?;
+        sqlx::query!("delete from idempotency_keys where project_id = $1", id).execute(&mut *transaction).await?;
+        sqlx::query!("delete from triggers where project_id = $1", id).execute(&mut *transaction).await?;
+        sqlx::query!("delete from projects where id = $1", id).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(Some(DeletedProject { id, cancelled }))
     }
 
     /// Creates a project or gives an existing one another title.

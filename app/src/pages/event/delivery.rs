@@ -2,7 +2,8 @@ use leptos::prelude::*;
 use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run, Wait, WaitReason};
 
 use super::act::{Act, Action};
-use crate::components::{ResponseView, StatusBadge, Tone, When, milliseconds};
+use crate::components::words::milliseconds;
+use crate::components::{ResponseView, StatusBadge, Tone, When};
 
 /// One trigger's delivery: where it stands, what it waits for, and every attempt of every run.
 #[component]

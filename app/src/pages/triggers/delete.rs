@@ -5,7 +5,7 @@ use server::model::Trigger;
 
 use super::page_path;
 use crate::PageState;
-use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton};
+use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton, Toasts};
 
 /// Asks before a trigger is deleted.
 #[component]
@@ -13,6 +13,7 @@ pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) ->
     let failure = RwSignal::new(PageState::take_posted().and_then(|posted| posted.failure));
     let path = page_path(&project);
     let navigate = use_navigate();
+    let toasts = Toasts::here();
     let name = trigger.name;
     let delete = {
         let name = name.clone();
@@ -22,6 +23,7 @@ pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) ->
     Effect::new(move |_| match delete.value().get() {
         Some(Ok(())) => {
             changed.run(());
+            toasts.say("Trigger deleted");
             navigate(&after, Default::default());
         }
         Some(Err(error)) => failure.set(Some(error.message)),

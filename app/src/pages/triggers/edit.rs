@@ -5,7 +5,7 @@ use server::functions::save_trigger;
 use server::model::{Submitted, Trigger, TriggerForm};
 
 use super::page_path;
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, error_of};
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of};
 use crate::{PageState, Posted};
 
 /// The form that creates or changes a trigger.
@@ -27,6 +27,7 @@ pub fn EditDialog(
         None => ("Add event trigger".to_owned(), format!("{path}?add")),
     };
     let navigate = use_navigate();
+    let toasts = Toasts::here();
     let save = {
         let existing = existing.clone();
         Action::new(move |form: &TriggerForm| save_trigger(project.clone(), existing.clone(), form.clone()))
@@ -35,6 +36,7 @@ pub fn EditDialog(
     Effect::new(move |_| match save.value().get() {
         Some(Ok(Submitted::Done(_))) => {
             changed.run(());
+            toasts.say("Trigger saved");
             navigate(&after, Default::default());
         }
         Some(Ok(Submitted::Invalid(wrong))) => {

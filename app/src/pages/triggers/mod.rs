@@ -3,6 +3,7 @@
 mod delete;
 mod edit;
 mod overview;
+mod schedule;
 mod send;
 mod table;
 
@@ -107,7 +108,7 @@ fn Content(page: Page, changed: Callback<()>, figures: Figured, live: Live) -> i
     let heading = view! {
         <PageHeading title="Event Triggers">
             {search}
-            <ButtonLink href=add kind=Kind::Primary>"Add"</ButtonLink>
+            <ButtonLink href=add kind=Kind::Primary shortcut="a">"Add"</ButtonLink>
         </PageHeading>
     };
     if empty {
@@ -157,7 +158,7 @@ fn Search(path: String, sought: Memo<String>) -> impl IntoView {
     view! {
         <leptos_router::components::Form method="GET" action=path attr:role="search">
             <label class="sr-only" for="search">"Search triggers"</label>
-            <input id="search" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input w-40 sm:w-56"/>
+            <input id="search" aria-keyshortcuts="/" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input w-40 sm:w-56"/>
         </leptos_router::components::Form>
     }
 }

@@ -1,19 +1,23 @@
 use leptos::form::FromFormData;
+use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use server::functions::{last_data, send_event};
-use server::model::{EventForm, Submitted, Trigger};
+use server::model::{EventForm, Submitted, Trigger, json};
 
 use super::page_path;
-use crate::components::{Alert, ButtonLink, Dialog, Kind, Note, OutcomePanel, SubmitButton, error_of};
-use crate::{PageState, Posted};
+use super::schedule::ScheduleFields;
+use crate::components::{Alert, ButtonLink, CopyBlock, Dialog, JsonEditor, Kind, OutcomePanel, SubmitButton, error_of};
+use crate::{PageState, Posted, curl};
+
+/// The id of the form, for the button that sends again from outside of it.
+const FORM: &str = "send-event";
 
 /// The form that sends an event, and below it what came of it.
 #[component]
 pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
-    let posted = PageState::take_posted();
-    let Posted { event: typed, errors, failure, .. } = posted.unwrap_or_default();
+    let Posted { event: typed, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);
     let path = page_path(&project);
@@ -22,7 +26,6 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
     let event = Signal::derive(move || query.with(|query| query.get("event")));
     let synchronous = Signal::derive(move || query.with(|query| query.get("sync").is_some()));
     let checked = typed.as_ref().map_or_else(|| synchronous.get_untracked(), |form| form.synchronous.is_some());
-    let typed = StoredValue::new(typed);
 
     let navigate = use_navigate();
     let waits = RwSignal::new(false);
@@ -58,15 +61,44 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
     let paused = (!trigger.enabled).then(|| {
         view! { <p class="text-sm text-warn">"This trigger is paused: its events wait until it is resumed."</p> }
     });
+
+    // The form as it stands, for the command that does the same.
+    let element = NodeRef::<html::Form>::new();
+    let current = RwSignal::new(typed.clone().unwrap_or_default());
+    let look = move || {
+        let data = element.get_untracked().and_then(|form| web_sys::FormData::new_with_form(&form).ok());
+        if let Some(form) = data.and_then(|data| EventForm::from_form_data(&data).ok()) {
+            current.set(form);
+        }
+    };
+    let command = {
+        let (origin, project, event_type) = (PageState::origin_here(), project.clone(), trigger.event_type.clone());
+        Memo::new(move |_| current.with(|form| curl::queue(&origin, &project, &event_type, form)))
+    };
+    let shown = StoredValue::new(typed.clone());
+    let on_keydown = move |event: web_sys::KeyboardEvent| {
+        if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) && !send.pending().get_untracked() {
+            event.prevent_default();
+            if let Some(form) = element.get_untracked() {
+                drop(form.request_submit());
+            }
+        }
+    };
     view! {
         <Dialog title=format!("Trigger {}", trigger.name) close=path.clone()>
             <form
+                node_ref=element
+                id=FORM
                 method="post"
                 action=form_path
+                novalidate
                 class="flex flex-col gap-4"
+                on:input=move |_| look()
+                on:keydown=on_keydown
                 on:submit=move |event| {
                     event.prevent_default();
                     match EventForm::from_event(&event) {
+                        Ok(_) if send.pending().get_untracked() => {}
                         Ok(form) => drop(send.dispatch(form)),
                         Err(error) => failure.set(Some(error.to_string())),
                     }
@@ -79,30 +111,16 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
                     "Queues an event of type " <code class="font-mono text-ink">{trigger.event_type}</code> "; every trigger of that type gets it."
                 </p>
                 {paused}
-                <div class="flex flex-col gap-1">
-                    <label for="field-data" class="text-sm font-medium text-ink">"Event Data"</label>
-                    <Suspense>
-                        {move || Suspend::new(async move {
-                            let previous = previous.await.ok().flatten().map(|data| server::model::json::indent(&data));
-                            let start = typed.with_value(|form| form.as_ref().map(|form| form.data.clone())).or(previous).unwrap_or_else(|| "{}".to_owned());
-                            view! {
-                                <textarea
-                                    id="field-data"
-                                    name="data"
-                                    rows="6"
-                                    spellcheck="false"
-                                    autocomplete="off"
-                                    aria-describedby="field-data-note"
-                                    aria-invalid=move || data_error.get().is_some().then_some("true")
-                                    class="input font-mono text-xs leading-5"
-                                >
-                                    {start}
-                                </textarea>
-                            }
-                        })}
-                    </Suspense>
-                    <div class="font-mono"><Note id="field-data-note" hint="JSON; empty means null." error=data_error/></div>
-                </div>
+                <Suspense>
+                    {move || Suspend::new(async move {
+                        let previous = previous.await.ok().flatten().map(|data| json::indent(&data));
+                        let typed = shown.with_value(|form| form.as_ref().map(|form| form.data.clone()));
+                        let start = typed.or(previous).unwrap_or_else(|| "{}".to_owned());
+                        current.update(|form| form.data.clone_from(&start));
+                        view! { <JsonEditor name="data" label="Event Data" value=start hint="JSON; empty means null." error=data_error/> }
+                    })}
+                </Suspense>
+                <ScheduleFields form=typed.unwrap_or_default() errors=errors/>
                 <div class="flex flex-wrap items-center justify-between gap-3">
                     <label class="flex items-center gap-2 py-2 text-sm text-ink cursor-pointer">
                         <input type="checkbox" name="synchronous" value="on" checked=checked class="w-4 h-4 accent-accent"/>
@@ -110,11 +128,15 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
                     </label>
                     <div class="flex gap-2">
                         <ButtonLink href=path kind=Kind::Plain>"Close"</ButtonLink>
-                        <SubmitButton kind=Kind::Primary text="Trigger" pending=send.pending() pending_text="Waiting…"/>
+                        <SubmitButton kind=Kind::Primary text="Trigger" pending=send.pending() pending_text="Waiting…" shortcut="Control+Enter"/>
                     </div>
                 </div>
+                <details class="text-sm" on:toggle=move |_| look()>
+                    <summary class="cursor-pointer text-soft hover:text-ink">"Copy as curl"</summary>
+                    <div class="mt-2"><CopyBlock text=command label="Command that queues this event"/></div>
+                </details>
             </form>
-            <OutcomePanel project=project event=event synchronous=synchronous/>
+            <OutcomePanel project=project event=event synchronous=synchronous form=FORM/>
         </Dialog>
     }
 }

@@ -4,8 +4,8 @@ use server::model::{Trigger, TriggersPage};
 
 use super::overview::Health;
 use super::{Figured, page_path};
-use crate::PageState;
-use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Tone};
+use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Toasts, Tone};
+use crate::{PageState, curl};
 
 /// The table, and below it how applications queue events.
 #[component]
@@ -59,12 +59,16 @@ fn Row(
     let path = page_path(&project);
     let name = trigger.name;
     let enabled = trigger.enabled;
+    let toasts = Toasts::here();
     let toggle = {
         let name = name.clone();
         Action::new(move |(): &()| set_trigger_enabled(project.clone(), name.clone(), !enabled))
     };
     Effect::new(move |_| match toggle.value().get() {
-        Some(Ok(())) => changed.run(()),
+        Some(Ok(())) => {
+            changed.run(());
+            toasts.say(if enabled { "Trigger paused" } else { "Trigger resumed" });
+        }
         Some(Err(error)) => failure.set(Some(error.message)),
         None => {}
     });
@@ -139,11 +143,6 @@ pub fn EmptyState(project: String) -> impl IntoView {
 /// The command that queues an event.
 #[component]
 pub fn QueueExample(project: String, event_type: String) -> impl IntoView {
-    let body = format!(r#"{{"type": {}, "data": {{"to": "user@example.com"}}}}"#, serde_json::Value::from(event_type))
-        .replace('\'', r"'\''");
-    let command = format!(
-        "curl {}/v1/api/{project}/eventing/queue \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'",
-        PageState::origin_here()
-    );
+    let command = curl::example(&PageState::origin_here(), &project, &event_type);
     view! { <CopyBlock text=command label="Command that queues an event"/> }
 }

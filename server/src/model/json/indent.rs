@@ -1,5 +1,3 @@
-//! JSON text made readable without being interpreted: every key, number and escape stays as it was written.
-
 /// Puts every member and element on a line of its own, indented by two spaces. What is not JSON comes back as it is.
 pub fn indent(text: &str) -> String {
     if serde_json::from_str::<&serde_json::value::RawValue>(text).is_err() {

@@ -1,0 +1,114 @@
+//! What happened, as people say it.
+
+use server::model::Delivery;
+
+/// Characters of a webhook's answer that are quoted.
+const QUOTED: usize = 120;
+
+/// A duration as people read it.
+pub fn milliseconds(micros: u32) -> String {
+    match micros {
+        0..10_000 => format!("{:.1} ms", f64::from(micros) / 1_000.0),
+        10_000..10_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{:.1} s", f64::from(micros) / 1_000_000.0),
+    }
+}
+
+/// How many times, in words while they are few.
+pub fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        3..=10 => {
+            let words = ["three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+            format!("{} times", words[count - 3])
+        }
+        _ => format!("{count} times"),
+    }
+}
+
+/// Why a delivery has failed so far, over all of its attempts.
+pub fn what_went_wrong(delivery: &Delivery) -> Option<String> {
+    let statuses: Vec<_> =
+        delivery.history.iter().map(|attempt| attempt.response.as_ref().map(|response| response.status)).collect();
+    let answered_alike = match statuses.first() {
+        Some(Some(first)) if statuses.len() > 1 && statuses.iter().all(|one| *one == Some(*first)) => Some(*first),
+        _ => None,
+    };
+    let error = delivery.error.as_deref()?;
+    let complete_history = statuses.len() == usize::from(delivery.attempts);
+    let told = match answered_alike {
+        Some(status) if complete_history => format!("The webhook answered {status} {}.", times(statuses.len())),
+        _ if statuses.len() > 1 => format!("{} attempts failed. The last one: {error}", delivery.attempts),
+        _ => return Some(error.to_owned()),
+    };
+    let last = delivery.last().and_then(|attempt| attempt.response.as_ref());
+    let first_line = last.and_then(|response| response.body.trim().lines().next()).unwrap_or_default();
+    match first_line.chars().count() {
+        0 => Some(told),
+        1..=QUOTED if answered_alike.is_some() => {
+            Some(format!("{}; the last answer was “{first_line}”.", told.trim_end_matches('.')))
+        }
+        _ => Some(told),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use server::model::{Attempt, Delivery, DeliveryStatus, Response};
+
+    use super::{milliseconds, times, what_went_wrong};
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(milliseconds(340), "0.3 ms");
+        assert_eq!(milliseconds(9_940), "9.9 ms");
+        assert_eq!(milliseconds(1_234_567), "1234 ms");
+        assert_eq!(milliseconds(12_345_678), "12.3 s");
+    }
+
+    #[test]
+    fn counts_are_words_while_they_are_few() {
+        assert_eq!([1, 2, 3, 10, 11].map(times), ["once", "twice", "three times", "ten times", "11 times"]);
+    }
+
+    fn failed(statuses: &[Option<u16>], body: &str, error: Option<&str>) -> Delivery {
+        let attempt = |(at, status): (usize, &Option<u16>)| Attempt {
+            number: at as u16 + 1,
+            started_at: String::new(),
+            duration_us: 0,
+            response: status.map(|status| Response { status, headers: Vec::new(), body: body.to_owned(), cut: false }),
+            error: error.map(str::to_owned),
+            node: None,
+        };
+        Delivery {
+            trigger: "one".into(),
+            status: DeliveryStatus::Failed,
+            attempts: statuses.len() as u16,
+            error: error.map(str::to_owned),
+            history: statuses.iter().enumerate().map(attempt).collect(),
+        }
+    }
+
+    #[test]
+    fn failures_are_told_over_all_attempts() {
+        let error = Some("The webhook answered 503.");
+        let three = [Some(503); 3];
+        for (delivery, told) in [
+            (
+                failed(&three, "down for\nmaintenance", error),
+                Some("The webhook answered 503 three times; the last answer was “down for”."),
+            ),
+            (failed(&three, " ", error), Some("The webhook answered 503 three times.")),
+            (failed(&three[..1], "down", error), error),
+            (
+                failed(&[Some(503), None], "down", Some("Timed out after 5 s.")),
+                Some("2 attempts failed. The last one: Timed out after 5 s."),
+            ),
+            (failed(&[], "", Some("The trigger was deleted.")), Some("The trigger was deleted.")),
+            (failed(&[Some(200)], "", None), None),
+        ] {
+            assert_eq!(what_went_wrong(&delivery).as_deref(), told);
+        }
+    }
+}

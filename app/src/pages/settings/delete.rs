@@ -1,0 +1,75 @@
+use leptos::form::FromFormData;
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+use server::functions::delete_project;
+use server::model::{Project, ProjectForm, Submitted};
+
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of};
+use crate::{PageState, Posted};
+
+/// Asks before a project is deleted: its name has to be typed.
+#[component]
+pub fn DeleteDialog(project: Project, pending: i64) -> impl IntoView {
+    let Posted { project: typed, errors, failure, .. } = PageState::posted_by("delete").unwrap_or_default();
+    let errors = RwSignal::new(errors);
+    let failure = RwSignal::new(failure);
+    let toasts = Toasts::here();
+    let path = Section::Settings.path(&project.name);
+    let action = format!("{path}?delete");
+    let navigate = use_navigate();
+    let delete = {
+        let name = project.name.clone();
+        Action::new(move |form: &ProjectForm| delete_project(name.clone(), form.clone()))
+    };
+    let gone = format!("Project {} deleted", project.title);
+    Effect::new(move |_| match delete.value().get() {
+        Some(Ok(Submitted::Done(_))) => {
+            toasts.say(gone.clone());
+            navigate("/projects", Default::default());
+        }
+        Some(Ok(Submitted::Invalid(wrong))) => {
+            errors.set(wrong);
+            failure.set(None);
+        }
+        Some(Err(error)) => failure.set(Some(error.message)),
+        None => {}
+    });
+    let waiting = match pending {
+        0 => "Nothing waits in its queue.".to_owned(),
+        1 => "One delivery that waits in its queue is cancelled.".to_owned(),
+        n => format!("{n} deliveries that wait in its queue are cancelled."),
+    };
+    let triggers = match project.triggers {
+        1 => "its trigger".to_owned(),
+        n => format!("its {n} triggers"),
+    };
+    view! {
+        <Dialog title="Delete project" close=path.clone()>
+            <form
+                method="post"
+                action=action
+                novalidate
+                class="flex flex-col gap-4"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    match ProjectForm::from_event(&event) {
+                        Ok(form) => drop(delete.dispatch(form)),
+                        Err(error) => failure.set(Some(error.to_string())),
+                    }
+                }
+            >
+                <Alert message=failure/>
+                <input type="hidden" name="intent" value="delete"/>
+                <p class="text-sm text-ink">
+                    "Delete " <strong class="font-semibold">{project.title}</strong> " with " {triggers} " and the whole history of its events? "
+                    <span data-testid="waiting">{waiting}</span> " This cannot be undone."
+                </p>
+                <Field name="name" label="Project name" value=typed.unwrap_or_default().name error=error_of(errors, "name") hint="Type the project's name as it stands in the address."/>
+                <div class="flex justify-end gap-2">
+                    <ButtonLink href=path kind=Kind::Plain>"Cancel"</ButtonLink>
+                    <SubmitButton kind=Kind::Danger text="Delete project" pending=delete.pending()/>
+                </div>
+            </form>
+        </Dialog>
+    }
+}
