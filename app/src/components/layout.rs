@@ -56,15 +56,6 @@ fn ProjectName(project: String) -> impl IntoView {
     }
 }
 
-/// The project that the page is in, beside the product's name.
-#[component]
-fn ProjectName(project: String) -> impl IntoView {
-    view! {
-        <span aria-hidden="true" class="text-line">"/"</span>
-        <a href=Section::EventTriggers.path(&project) aria-label=format!("Project {project}") class="min-w-0 truncate text-sm font-medium text-ink hover:underline">{project.clone()}</a>
-    }
-}
-
 /// A page's heading, what it is in, and what can be done there.
 #[component]
 pub fn PageHeading(

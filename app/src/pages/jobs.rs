@@ -82,7 +82,7 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
             <div class="flex flex-wrap items-center gap-x-3 gap-y-1">
                 <StatusBadge tone=tone text=state/>
                 <span class="font-medium text-ink">{what}</span>
-                <a href=url_of(&project, &job.filter, &[]) class="min-w-0 font-mono text-xs break-all text-accent hover:underline">{described(&job.filter)}</a>
+                <a href=url_of(&project, &job.filter, &[]) class="min-w-0 font-mono text-xs break-all text-accent-text hover:underline">{described(&job.filter)}</a>
                 <span class="ml-auto text-xs text-soft">"started " <When at=job.created_at/></span>
                 {stop}
             </div>

@@ -128,8 +128,12 @@ async fn a_deleted_project_takes_everything_with_it() {
         (left == 2 && database.count("select count(*) from deliveries").await == 1).then_some(())
     })
     .await;
-    for (table, left) in [("queue", 1), ("triggers", 1), ("idempotency_keys", 0)] {
-        assert_eq!(database.count(&format!("select count(*) from {table}")).await, left, "{table}");
+    for (rows, left) in [
+        ("select count(*) from queue", 1),
+        ("select count(*) from triggers", 1),
+        ("select count(*) from idempotency_keys", 0),
+    ] {
+        assert_eq!(database.count(rows).await, left, "{rows}");
     }
 
     // Its name is free, and what comes back under it is another project.

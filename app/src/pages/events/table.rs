@@ -61,7 +61,7 @@ fn Row(project: String, event: EventSummary) -> impl IntoView {
             <td data-label="Status" class="px-4 py-2 whitespace-nowrap"><EventBadge status=event.status/></td>
             <td data-label="Type" class="px-3 py-2 font-mono text-xs text-ink break-words">{event.event_type}</td>
             <td data-label="Event" class="px-3 py-2 font-mono text-xs">
-                <a href=path class="text-accent hover:underline break-all">{event.id}</a>
+                <a href=path class="text-accent-text hover:underline break-all">{event.id}</a>
             </td>
             <td data-label="Accepted" class="px-3 py-2 text-soft whitespace-nowrap"><span><When at=event.accepted_at/>{scheduled}</span></td>
             <td data-label="Delivered" class="px-3 py-2 text-right text-ink tabular-nums whitespace-nowrap">

@@ -123,7 +123,7 @@ fn Content(page: Page, changed: Callback<()>, figures: Figured, live: Live) -> i
             return view! {
                 <p class="rounded-lg border border-line bg-surface px-6 py-12 text-center text-sm text-soft">
                     {format!("No trigger has {:?} in its name, type or URL. ", sought.get())}
-                    <a href=path.clone() class="text-accent hover:underline">"Show all"</a>
+                    <a href=path.clone() class="text-accent-text hover:underline">"Show all"</a>
                 </p>
             }
             .into_any();

@@ -44,10 +44,10 @@ impl InProcess {
         };
         let engine = Engine::start(store, client, settings).await.expect("an engine");
         let eventing = Eventing::new(engine.clone(), guard, false);
-        let app = api::router(ApiState { eventing, body_limit: 1024 * 1024 });
+        let stop = CancellationToken::new();
+        let app = api::router(ApiState { eventing, body_limit: 1024 * 1024, stop: stop.clone() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
-        let stop = CancellationToken::new();
         let limits = Limits { read_timeout: Duration::from_secs(30), connections: 100 };
         tokio::spawn(connections::serve(listener, app, limits, stop.clone()));
         Self { engine, server: Server::at(address), stop }
