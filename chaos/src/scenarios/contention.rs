@@ -159,7 +159,7 @@ impl fmt::Display for Throughput {
 
 impl Throughput {
     async fn measure(context: &Context, system: &System) -> Result<Self> {
-        let (seconds, backlog) = (context.quick_or(3, 15), context.quick_or(5, 20));
+        let (seconds, backlog) = (context.quick_or(3, 15), context.quick_or(2, 20));
         let flowing = best_second(system, seconds).await;
         let batch = Value::from(vec![json!({"type": "chaos", "delay": 3600}); 1_000]);
         let mut draining: f64 = 0.0;
