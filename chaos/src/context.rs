@@ -1,6 +1,6 @@
 //! What a scenario works with.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -28,6 +28,7 @@ pub struct Shared {
 /// One scenario's own view: its randomness depends on the seed and its name alone, so that it repeats whatever else runs.
 pub struct Context {
     pub shared: Rc<Shared>,
+    round: Cell<u32>,
     random: RefCell<StdRng>,
 }
 
@@ -36,12 +37,22 @@ impl Context {
         let mut hasher = DefaultHasher::new();
         (shared.seed, name).hash(&mut hasher);
         let random = RefCell::new(StdRng::seed_from_u64(hasher.finish()));
-        Self { shared, random }
+        Self { shared, round: Cell::new(0), random }
     }
 
     /// How often a scenario breaks what it breaks.
     pub fn rounds(&self) -> u32 {
         self.shared.rounds
+    }
+
+    /// The rounds one after another, so that progress can be told.
+    pub fn each_round(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.rounds()).inspect(|round| self.round.set(round + 1))
+    }
+
+    /// The round that is under way; 0 where none has begun.
+    pub fn round(&self) -> u32 {
+        self.round.get()
     }
 
     /// The one for `--quick`, or the other.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub struct Sent {
     pub acknowledged: Vec<Acknowledged>,
     /// Answers 503 with `Retry-After`.
     pub unavailable: u64,
+    /// Answers 429 with `Retry-After`.
+    pub limited: u64,
     /// Connections refused or broken, and answers that did not come: whether such an event is kept is unknown.
     pub unreachable: u64,
     /// Answers that nothing excuses.
@@ -39,11 +41,14 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Fails where a node answered anything but 202 and a proper 503.
-    pub fn check(&self) -> Result<()> {
+    /// Fails where a node answered anything but 202 and a proper 503, or, where it has a backlog limit, a proper 429.
+    pub fn check(&self, has_limit: bool) -> Result<()> {
+        ensure!(has_limit || self.limited == 0, "{} answers 429 without a backlog to speak of", self.limited);
         match self.wrong.first() {
             None => Ok(()),
-            Some(first) => bail!("{} answers were neither 202 nor a proper 503, first: {first}", self.wrong.len()),
+            Some(first) => {
+                bail!("{} answers were neither 202 nor a proper 503 or 429, first: {first}", self.wrong.len())
+            }
         }
     }
 }
@@ -70,6 +75,16 @@ impl Load {
     /// What became of it so far.
     pub fn so_far(&self) -> Sent {
         lock(&self.sent).clone()
+    }
+
+    /// Adds what became of another one, so that the books hold both.
+    pub fn add(&self, other: Sent) {
+        let mut sent = lock(&self.sent);
+        sent.acknowledged.extend(other.acknowledged);
+        sent.unavailable += other.unavailable;
+        sent.limited += other.limited;
+        sent.unreachable += other.unreachable;
+        sent.wrong.extend(other.wrong);
     }
 
     /// Waits until an event has been acknowledged that was sent after this call. Gives when that was.
@@ -142,6 +157,7 @@ impl Client {
                 None => sent.wrong.push(format!("202 {body}")),
             },
             Ok((503, true, _)) => sent.unavailable += 1,
+            Ok((429, true, _)) => sent.limited += 1,
             Ok((status, _, body)) => sent.wrong.push(format!("{status} {body}")),
             Err(_) => sent.unreachable += 1,
         }

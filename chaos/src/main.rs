@@ -3,9 +3,11 @@
 mod books;
 mod context;
 mod load;
+mod progress;
 mod report;
 mod scenarios;
 mod system;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,10 +19,12 @@ use clap::Parser;
 use futures::StreamExt;
 
 use context::{Context, Shared};
+use progress::Progress;
 use report::Entry;
 use scenarios::Scenario;
 
-/// Scenarios that run at once with `--quick`: they mostly wait, for leases to end and nodes to be missed.
+/// Scenarios that run at once: they mostly wait, for leases to end and nodes to be missed.
+const AT_ONCE: usize = 4;
 const QUICK_AT_ONCE: usize = 6;
 
 #[derive(Parser)]
@@ -68,20 +72,22 @@ async fn main() -> Result<ExitCode> {
     let rounds = if cli.quick { 1 } else { cli.rounds };
     let clock = Instant::now();
     let shared = Rc::new(Shared::new(cli.server.clone(), rounds, cli.quick, seed).await?);
-    let runs = wanted.iter().copied().enumerate().map(|(place, scenario)| {
-        let context = Context::new(shared.clone(), scenario.name);
-        async move {
-            let clock = Instant::now();
-            let outcome = (scenario.run)(&context).await;
-            let entry = Entry { scenario, outcome, took: clock.elapsed() };
-            println!("{}", entry.line());
-            (place, entry)
+    let progress = Progress::default();
+    let run = |scenario: &'static Scenario| run(scenario, shared.clone(), &progress);
+    let (alone, together): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|scenario| scenario.alone);
+    let at_once = if cli.quick { QUICK_AT_ONCE } else { AT_ONCE };
+    let all = async {
+        let mut entries: Vec<_> = futures::stream::iter(together).map(run).buffer_unordered(at_once).collect().await;
+        for scenario in alone {
+            entries.push(run(scenario).await);
         }
-    });
-    let at_once = if cli.quick { QUICK_AT_ONCE } else { 1 };
-    let mut entries: Vec<_> = futures::stream::iter(runs).buffer_unordered(at_once).collect().await;
-    entries.sort_by_key(|(place, _)| *place);
-    let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
+        entries
+    };
+    let mut entries = tokio::select! {
+        entries = all => entries,
+        never = progress.tell() => match never {},
+    };
+    entries.sort_by_key(|entry| scenarios::all().position(|scenario| scenario.name == entry.scenario.name));
     if let Some(shared) = Rc::into_inner(shared) {
         shared.cluster.stop().await;
     }
@@ -93,4 +99,16 @@ async fn main() -> Result<ExitCode> {
     println!("{} of {} scenarios hold, in {} s", entries.len() - failed, entries.len(), clock.elapsed().as_secs());
     println!("Again: {}", cli.command(seed));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a scenario, and says what came of it.
+async fn run(scenario: &'static Scenario, shared: Rc<Shared>, progress: &Progress) -> Entry {
+    let context = Rc::new(Context::new(shared, scenario.name));
+    progress.begin(scenario.name, &context);
+    let clock = Instant::now();
+    let outcome = (scenario.run)(&context).await;
+    let entry = Entry { scenario, outcome, took: clock.elapsed() };
+    progress.end(scenario.name);
+    println!("{}", entry.line());
+    entry
 }

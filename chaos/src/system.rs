@@ -1,6 +1,6 @@
 //! The system under test: nodes on a database of their own, two triggers of one type, and the webhook that both point at.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use rig::{Act, Cluster, Database, Node, Program, Receiver};
+use serde_json::Value;
 use sqlx::Row;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -15,6 +16,10 @@ use uuid::Uuid;
 use crate::books::{Arrival, Books, Delivery};
 use crate::context::Context;
 use crate::load::{Load, Sent};
+
+/// Where events are queued, and triggers registered.
+pub const QUEUE_PATH: &str = "/v1/api/default/eventing/queue";
+pub const TRIGGERS_PATH: &str = "/v1/config/projects/default/eventing/triggers";
 
 const TRIGGERS: usize = 2;
 /// Of the triggers: with the lease's slack of 15 s, a lease that nobody releases ends after 17 s.
@@ -31,8 +36,10 @@ pub struct System {
     pub nodes: Vec<Member>,
     pub receiver: Receiver,
     pub triggers: Vec<i32>,
+    pub http: reqwest::Client,
+    program: Program,
+    has_limit: bool,
     folder: TempDir,
-    http: reqwest::Client,
 }
 
 /// A node, and the name under which it holds leases.
@@ -51,11 +58,13 @@ pub struct Shape<'a> {
     pub answers_after: Option<Duration>,
     /// Of the triggers, in milliseconds.
     pub timeout_ms: u32,
+    /// Of the project, in deliveries.
+    pub backlog_limit: Option<u32>,
 }
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Self { flags: &[], clocks: &[], answers_after: None, timeout_ms: TIMEOUT_MS }
+        Self { flags: &[], clocks: &[], answers_after: None, timeout_ms: TIMEOUT_MS, backlog_limit: None }
     }
 }
 
@@ -75,11 +84,17 @@ impl System {
         .await?;
         let folder = tempfile::Builder::new().prefix("mission-control-chaos-").tempdir()?;
         let http = context.shared.http.clone();
-        let mut system = Self { database, nodes: Vec::new(), receiver, triggers: Vec::new(), folder, http };
+        let mut program = Program::serving(&context.shared.server, &database.url())
+            .with(shape.flags)
+            .logging_to(folder.path().join("nodes.log"));
+        if let Some(limit) = shape.backlog_limit {
+            program = program.with(&["--backlog-limit", &limit.to_string()]);
+        }
+        let has_limit = shape.backlog_limit.is_some();
+        let (members, triggers) = (Vec::new(), Vec::new());
+        let mut system = Self { database, nodes: members, receiver, triggers, http, program, has_limit, folder };
         for number in 0..nodes {
-            let mut program = Program::serving(&context.shared.server, &system.database.url())
-                .with(shape.flags)
-                .logging_to(system.log());
+            let mut program = system.program.clone();
             if let Some(offset) = shape.clocks.get(number).filter(|offset| !offset.is_empty()) {
                 program = program.with_clock(offset);
             }
@@ -87,21 +102,79 @@ impl System {
             let id = system.newest_node().await?;
             system.nodes.push(Member { node, id });
         }
-        for number in 0..TRIGGERS {
-            system.create_trigger(&format!("chaos-{number}"), shape.timeout_ms).await?;
+        if nodes > 0 {
+            system.create_triggers(shape.timeout_ms).await?;
         }
-        system.triggers =
-            sqlx::query_scalar("select id from triggers order by id").fetch_all(&system.database.pool).await?;
         Ok(system)
     }
 
-    async fn create_trigger(&self, name: &str, timeout_ms: u32) -> Result<()> {
-        let address = self.nodes[0].node.address;
-        let url = format!("http://{address}/v1/config/projects/default/eventing/triggers/{name}");
-        let body = serde_json::json!({"type": "chaos", "url": self.receiver.url(), "timeout": timeout_ms}).to_string();
-        let answer = self.http.post(url).header("content-type", "application/json").body(body).send().await?;
-        ensure!(answer.status().is_success(), "a trigger was refused: {}", answer.text().await?);
+    /// Starts further nodes, all at once.
+    pub async fn start_together(&mut self, count: usize) -> Result<()> {
+        let starting = (0..count).map(|_| Node::start(self.program.clone()));
+        let started = futures::future::try_join_all(starting).await.with_context(|| self.last_words())?;
+        let ids = sqlx::query_scalar("select id from nodes order by started_at desc limit $1").bind(count as i64);
+        let ids: Vec<Uuid> = ids.fetch_all(&self.database.pool).await?;
+        ensure!(ids.len() == count, "{count} nodes have started, and the database knows {}", ids.len());
+        // Which of them is which does not show.
+        self.nodes.extend(started.into_iter().zip(ids).map(|(node, id)| Member { node, id }));
+        if self.triggers.is_empty() {
+            self.create_triggers(TIMEOUT_MS).await?;
+        }
         Ok(())
+    }
+
+    async fn create_triggers(&mut self, timeout_ms: u32) -> Result<()> {
+        for number in 0..TRIGGERS {
+            let more = serde_json::json!({"timeout": timeout_ms});
+            self.create_trigger(&format!("chaos-{number}"), "chaos", &self.receiver.url(), more).await?;
+        }
+        self.triggers =
+            sqlx::query_scalar("select id from triggers order by id").fetch_all(&self.database.pool).await?;
+        Ok(())
+    }
+
+    /// Registers a trigger with whatever else is given.
+    pub async fn create_trigger(&self, name: &str, event_type: &str, url: &str, more: Value) -> Result<()> {
+        let mut body = serde_json::json!({"type": event_type, "url": url});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            body[key] = value.clone();
+        }
+        let (status, answer) = self.post(&format!("{TRIGGERS_PATH}/{name}"), body.to_string()).await?;
+        ensure!(status == 200, "the trigger {name} was refused: {answer}");
+        Ok(())
+    }
+
+    /// Queues one event or several at the first node.
+    pub async fn queue(&self, events: &Value) -> Result<()> {
+        let (status, answer) = self.post(QUEUE_PATH, events.to_string()).await?;
+        ensure!(status == 202, "events were refused: {status} {answer}");
+        Ok(())
+    }
+
+    /// Sends JSON, or what should be, to the first node. Gives status and body of the answer.
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Result<(u16, String)> {
+        let url = format!("http://{}{path}", self.nodes[0].node.address);
+        let request = self.http.post(url).header("content-type", "application/json").body(body);
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Resident memory of the first node, in MiB.
+    pub fn resident(&self) -> Result<u64> {
+        Ok(self.nodes[0].node.resident()? / (1024 * 1024))
+    }
+
+    /// Fails where a node has logged a panic, or a request that failed by its own fault.
+    pub fn no_fault(&self) -> Result<()> {
+        let text = std::fs::read_to_string(self.log())?;
+        let fault = text.lines().find(|line| line.contains("panic") || line.contains("a request failed"));
+        ensure!(fault.is_none(), "a node logged: {}", fault.unwrap_or_default());
+        Ok(())
+    }
+
+    /// All that the nodes have logged.
+    pub fn logged(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.log())?)
     }
 
     /// Nodes are started one after another, so this is the one that has just been.
@@ -187,6 +260,15 @@ impl System {
         self.receiver.look(|requests| requests.iter().filter_map(Arrival::of).collect())
     }
 
+    /// When each event arrived first.
+    pub fn first_arrivals(&self) -> HashMap<Uuid, Instant> {
+        let mut first = HashMap::new();
+        for arrival in self.arrivals() {
+            first.entry(arrival.delivery.0).or_insert(arrival.at);
+        }
+        first
+    }
+
     /// Waits until a delivery arrives that comes after the given moment. Gives how long after.
     pub async fn resumed(&self, after: Instant, patience: Duration) -> Result<Duration> {
         while after.elapsed() < patience {
@@ -239,7 +321,7 @@ impl System {
         let sent = load.stop().await;
         // First what is wrong, then what the nodes said.
         let explained = |error: anyhow::Error| anyhow::anyhow!("{error:#}\n{}", self.last_words());
-        sent.check().map_err(explained)?;
+        sent.check(self.has_limit).map_err(explained)?;
         self.database.settled(SETTLING).await.map_err(explained)?;
         let books = Books::new(&sent.acknowledged, &self.triggers, &self.arrivals());
         books.check(allowed_duplicates).map_err(explained)?;
@@ -249,11 +331,15 @@ impl System {
             .fetch_one(&self.database.pool)
             .await?;
         ensure!(kept as usize == ids.len(), "{} acknowledged events, {kept} of them in the database", ids.len());
-        let sql = "select count(*) from events e cross join triggers t
-                    where (select count(*) from deliveries d
-                            where d.project_id = e.project_id and d.event_id = e.id and d.trigger_id = t.id
-                              and d.status = 'delivered') <> 1";
-        let unfinished = self.database.number(sql).await?;
+        let unfinished: i64 = sqlx::query_scalar(
+            "select count(*) from events e cross join unnest($1::int[]) as t (id)
+              where e.type = 'chaos' and (select count(*) from deliveries d
+                     where d.project_id = e.project_id and d.event_id = e.id and d.trigger_id = t.id
+                       and d.status = 'delivered') <> 1",
+        )
+        .bind(&self.triggers)
+        .fetch_one(&self.database.pool)
+        .await?;
         ensure!(unfinished == 0, "{unfinished} deliveries do not stand in the history exactly once as delivered");
         Ok((sent, books))
     }

@@ -1,11 +1,12 @@
 //! The PostgreSQL of a run, fresh, its databases, and what it has used of the machine so far.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use server::store::embedded::Embedded;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tempfile::TempDir;
 
 use crate::proc;
@@ -21,11 +22,16 @@ pub struct Cluster {
 impl Cluster {
     /// `settings` of PostgreSQL besides those of the product, name and value.
     pub async fn start(settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_in(&std::env::temp_dir(), settings).await
+    }
+
+    /// The same with its folder in another one than that for temporary files.
+    pub async fn start_in(parent: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("mission-control-rig-")
             // PostgreSQL runs as another user where this is root.
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir()?;
+            .tempdir_in(parent)?;
         let extension = std::fs::read_dir("/usr/share/postgresql").into_iter().flatten().flatten();
         let counts_statements = extension
             .map(|version| version.path().join("extension/pg_stat_statements.control"))
@@ -62,6 +68,13 @@ impl Cluster {
         Ok(Database { pool, name: name.to_owned(), sockets, postmaster, counts_statements: self.counts_statements })
     }
 
+    /// Runs a statement over a connection of its own.
+    pub async fn execute(&self, sql: &'static str) -> Result<()> {
+        let mut connection = PgConnection::connect_with(&self.options()?).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     /// Stops it in good order; the folder stays, so that it can start again.
     pub async fn pause(&mut self) {
         if let Some(embedded) = self.embedded.take() {
@@ -91,6 +104,15 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// Where a failure left it running.
+    fn drop(&mut self) {
+        if let (Some(embedded), Ok(runtime)) = (self.embedded.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(embedded.stop());
+        }
+    }
+}
+
 /// One database of the cluster.
 pub struct Database {
     pub pool: PgPool,
@@ -117,14 +139,19 @@ impl Database {
 
     /// Waits until nothing is pending any more.
     pub async fn settled(&self, patience: Duration) -> Result<()> {
+        self.until_none("select count(*) from (select from queue limit 1) as few", patience).await
+    }
+
+    /// Waits until deliveries that a statement counts are no longer pending.
+    pub async fn until_none(&self, pending: &'static str, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            if self.number("select count(*) from (select from queue limit 1) as few").await? == 0 {
-                return Ok(());
+        while self.number(pending).await? > 0 {
+            if Instant::now() > deadline {
+                bail!("deliveries are still pending after {patience:?}");
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        bail!("deliveries are still pending after {patience:?}")
+        Ok(())
     }
 
     /// What PostgreSQL has done so far for this database.

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
+use serde_json::json;
 use server::store::{
     AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LeaseKey, Moved, Retried, Store, parse_database_url,
 };
 use uuid::Uuid;
 
-use crate::support::Database;
+use crate::support::{Database, Receiver, Server};
 
 async fn open(database: &Database) -> Store {
     let store = Store::open(parse_database_url(&database.url()).expect("a URL"), 2).await.expect("a database");
@@ -36,7 +37,7 @@ async fn accept(store: &Store, events: &[AcceptEvent]) -> Vec<Accepted> {
 }
 
 async fn claim(store: &Store, node: Uuid, limit: i32) -> Vec<Claimed> {
-    store.claim(node, (&[], &[]), 1_000, limit).await.expect("a claim")
+    store.claim(node, (&[], &[]), 1_000, limit, DateTime::UNIX_EPOCH).await.expect("a claim")
 }
 
 fn lease(claimed: &Claimed) -> LeaseKey {
@@ -88,6 +89,43 @@ async fn two_claimers_never_hold_the_same_row() {
     // What is leased is due again only when the lease ends, after the timeout and the slack.
     assert!(claim(&one, Uuid::now_v7(), 1_000).await.is_empty());
     assert_eq!(database.count("select count(*) from queue where due_at < now() + interval '19 s'").await, 0);
+}
+
+#[tokio::test]
+async fn the_floor_hides_only_what_is_below_it() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let minutes_ago = |minutes| Utc::now() - chrono::Duration::minutes(minutes);
+    let floor = async || store.next_due(&[], DateTime::UNIX_EPOCH).await.expect("a look").floor;
+    let empty = floor().await;
+    assert!(minutes_ago(2) < empty && empty < Utc::now() - chrono::Duration::seconds(50), "{empty}");
+
+    accept(&store, &[event(Uuid::now_v7(), None)]).await;
+    database.execute("update queue set due_at = now() - interval '1 hour'").await;
+    let found = floor().await;
+    assert!(minutes_ago(61) < found && found < minutes_ago(59), "{found}");
+    // A paused trigger's deliveries count too: it may be resumed at any time.
+    database.execute("update triggers set enabled = false").await;
+    let next = store.next_due(&[], DateTime::UNIX_EPOCH).await.expect("a look");
+    assert_eq!((next.seconds, next.floor), (None, found));
+    database.execute("update triggers set enabled = true").await;
+
+    assert_eq!(store.next_due(&[], empty).await.expect("a look").seconds, None);
+    assert!(store.claim(Uuid::now_v7(), (&[], &[]), 1_000, 10, empty).await.expect("a claim").is_empty());
+    assert!(store.next_due(&[], found).await.expect("a look").seconds.is_some_and(|due| due < -3_500.0));
+    assert_eq!(store.claim(Uuid::now_v7(), (&[], &[]), 1_000, 10, found).await.expect("a claim").len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_made_due_in_the_past_is_found_all_the_same() {
+    let database = Database::fresh().await;
+    let (server, receiver) = (Server::start(&database).await, Receiver::ok().await);
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    server.queue(&json!({"type": "t", "delay": 0.1})).await.expect(202);
+    receiver.wait_for(1).await;
+    server.queue(&json!({"type": "t", "delay": 3600})).await.expect(202);
+    database.execute("update queue set due_at = now() - interval '1 hour'").await;
+    receiver.wait_for(2).await;
 }
 
 #[tokio::test]

@@ -1,115 +1,14 @@
 //! Webhooks that mean harm, or are badly broken: the attempt is recorded with its reason, the timeout holds, nobody else
 //! notices, and the server's memory does not grow.
 
-use std::io::Write as _;
 use std::time::Duration;
 
+use rig::{End, hostile_webhooks};
 use serde_json::{Value, json};
 
 use crate::support::{Act, Authority, Database, Process, Receiver, Server, eventually, settled};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How an attempt ends.
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    /// The webhook uses up the trigger's timeout.
-    AtTimeout,
-    Before,
-}
-use End::{AtTimeout, Before};
-
-fn ok_with(headers: &str, body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 200 OK\r\n{headers}\r\n").as_bytes(), body].concat()
-}
-
-/// 64 MiB of zeroes in 64 KiB.
-fn gzip_bomb() -> Vec<u8> {
-    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    for _ in 0..64 {
-        bomb.write_all(&vec![0; 1024 * 1024]).expect("memory");
-    }
-    bomb.finish().expect("memory")
-}
-
-fn cases() -> Vec<(&'static str, Act, End, &'static str)> {
-    let between = Duration::from_millis(40);
-    let at_once = Duration::ZERO;
-    let head = b"HTTP/1.1 200 OK\r\n".to_vec();
-    let chunked = ok_with("transfer-encoding: chunked\r\n", b"");
-    let many_headers: String =
-        (0..20_000).map(|number| format!("x-header-number-{number}: {number:032}\r\n")).collect();
-    let long_header = format!("x-long: {}\r\n", "y".repeat(1024 * 1024));
-    vec![
-        ("never-answers", Act::AfterWaiting(Duration::from_secs(60)), AtTimeout, "it did not answer"),
-        ("drips-a-status", Act::Repeat(vec![], b"H".to_vec(), Duration::from_secs(60)), AtTimeout, "it did not answer"),
-        ("drips-headers", Act::Repeat(head.clone(), b"x-a: b\r\n".to_vec(), between), AtTimeout, "it did not answer"),
-        (
-            "drips-one-header",
-            Act::Repeat(ok_with("", b"")[..17].to_vec(), b"x".to_vec(), between),
-            AtTimeout,
-            "it did not answer",
-        ),
-        ("drips-a-body", Act::Drip(between), AtTimeout, "did not end"),
-        ("drips-chunks", Act::Repeat(chunked.clone(), b"1\r\nx\r\n".to_vec(), between), AtTimeout, "did not end"),
-        (
-            "floods-100",
-            Act::Repeat(vec![], b"HTTP/1.1 100 Continue\r\n\r\n".repeat(400), at_once),
-            AtTimeout,
-            "it did not answer",
-        ),
-        (
-            "floods-103",
-            Act::Repeat(vec![], b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(100), at_once),
-            AtTimeout,
-            "it did not answer",
-        ),
-        ("floods-headers", Act::Repeat(head.clone(), b"x-a: b\r\n".repeat(1_000), at_once), Before, "failed"),
-        ("many-headers", Act::Raw(ok_with(&format!("{many_headers}content-length: 0\r\n"), b"")), Before, "failed"),
-        ("long-header", Act::Raw(ok_with(&format!("{long_header}content-length: 0\r\n"), b"")), Before, "failed"),
-        ("resets-at-once", Act::Reset(vec![]), Before, "closed before the webhook answered"),
-        (
-            "resets-in-mid-head",
-            Act::Reset(b"HTTP/1.1 200 OK\r\nx: ".to_vec()),
-            Before,
-            "closed before the webhook answered",
-        ),
-        ("resets-in-mid-body", Act::Reset(ok_with("content-length: 100\r\n", b"some")), Before, "broke off"),
-        ("ends-in-mid-chunk", Act::Raw(ok_with("transfer-encoding: chunked\r\n", b"ff\r\nsome")), Before, "broke off"),
-        (
-            "wrong-chunk-size",
-            Act::Raw(ok_with("transfer-encoding: chunked\r\n", b"zz\r\nsome\r\n")),
-            Before,
-            "broke off",
-        ),
-        (
-            "huge-chunk-size",
-            Act::Raw(ok_with("transfer-encoding: chunked\r\n", b"ffffffffffffffffff\r\nx")),
-            Before,
-            "broke off",
-        ),
-        ("huge-length", Act::Raw(ok_with("content-length: 18446744073709551615\r\n", b"x")), Before, "failed"),
-        ("two-lengths", Act::Raw(ok_with("content-length: 1\r\ncontent-length: 2\r\n", b"xx")), Before, "failed"),
-        ("no-http", Act::Raw(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec()), Before, "failed"),
-        ("noise", Act::Raw((0..=255).cycle().take(100_000).collect()), Before, "failed"),
-        ("status-of-99", Act::Raw(b"HTTP/1.1 099 Odd\r\n\r\n".to_vec()), Before, "failed"),
-        ("status-of-999", Act::Raw(b"HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n".to_vec()), Before, "answered 999"),
-        ("http-2", Act::Raw(b"HTTP/2.0 200 OK\r\n\r\n".to_vec()), Before, "failed"),
-        ("switches", Act::Raw(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n".to_vec()), Before, ""),
-        (
-            "redirects-to-itself",
-            Act::Answer(307, "location: /hook\r\n".into(), String::new()),
-            Before,
-            "redirects are not followed",
-        ),
-        (
-            "redirects-inside",
-            Act::Answer(302, "location: http://169.254.169.254/\r\n".into(), String::new()),
-            Before,
-            "redirects are not followed",
-        ),
-    ]
-}
 
 async fn failed_once(server: &Server, name: &str) -> Value {
     let answer = server.queue(&json!({"type": name, "isSynchronous": true})).await;
@@ -124,7 +23,8 @@ async fn whatever_a_webhook_does_the_attempt_ends_in_time_with_its_reason() {
     let database = Database::fresh().await;
     let (server, healthy) = (Server::start(&database).await, Receiver::ok().await);
     server.trigger("healthy", "healthy", &healthy.url(), json!({"retries": 0})).await;
-    for (name, act, end, reason) in cases() {
+    for hostile in hostile_webhooks() {
+        let (name, end, reason, act) = (hostile.name, hostile.end, hostile.reason, hostile.act);
         let receiver = Receiver::start(move |_, _| act.clone()).await;
         let timeout = TIMEOUT.as_millis() as u64;
         server.trigger(name, name, &receiver.url(), json!({"retries": 0, "timeout": timeout})).await;
@@ -138,12 +38,14 @@ async fn whatever_a_webhook_does_the_attempt_ends_in_time_with_its_reason() {
             .expect("a duration");
         let took = Duration::from_micros(micros.unsigned_abs().into());
         match end {
-            AtTimeout => assert!((TIMEOUT..TIMEOUT + Duration::from_millis(100)).contains(&took), "{name}: {took:?}"),
-            Before => assert!(took < TIMEOUT, "{name}: {took:?}"),
+            End::AtTimeout => {
+                assert!((TIMEOUT..TIMEOUT + Duration::from_millis(100)).contains(&took), "{name}: {took:?}")
+            }
+            End::Before => assert!(took < TIMEOUT, "{name}: {took:?}"),
         }
         assert!(failed["response"].is_null() || failed["response"]["headers"].to_string().len() < 20_000, "{name}");
         // The server has hung up: nothing of the exchange lives on.
-        if end == AtTimeout && name != "never-answers" && name != "drips-a-status" {
+        if end == End::AtTimeout && name != "never-answers" && name != "drips-a-status" {
             eventually(&format!("the end of {name}"), async || (receiver.open() == 0).then_some(())).await;
         }
     }
@@ -157,11 +59,8 @@ async fn hostile_webhooks_neither_grow_the_server_nor_hold_others_up() {
     let database = Database::fresh().await;
     let (server, healthy) = (Server::start(&database).await, Receiver::ok().await);
     server.trigger("healthy", "healthy", &healthy.url(), json!({"retries": 0})).await;
-    let mut acts: Vec<_> = cases().into_iter().map(|(name, act, ..)| (name, act)).collect();
-    acts.push(("endless-body", Act::Endless));
-    acts.push(("gzip-bomb", Act::Raw(ok_with("content-encoding: gzip\r\nconnection: close\r\n", &gzip_bomb()))));
     let mut receivers = Vec::new();
-    for (name, act) in acts {
+    for (name, act) in hostile_webhooks().into_iter().map(|one| (one.name, one.act)).chain(rig::flooding_webhooks()) {
         let receiver = Receiver::start(move |_, _| act.clone()).await;
         // A flood over loopback is as fast as this process can send, and it has to be the healthy webhook as well.
         let concurrency = if name.starts_with("floods") { 1 } else { 4 };

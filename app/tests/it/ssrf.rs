@@ -4,38 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rig::FORBIDDEN_ADDRESSES;
 use serde_json::json;
 use server::delivery::guard::{Found, Lookup};
 
 use crate::support::{Act, Database, InProcess, Receiver};
-
-/// Whole URLs with a word of the reason; every form of every range is in the guard's own table.
-const FORBIDDEN: [(&str, &str); 24] = [
-    ("http://127.0.0.1:{port}/", "loopback"),
-    ("http://127.1:{port}/", "loopback"),
-    ("http://2130706433:{port}/", "loopback"),
-    ("http://0x7f000001:{port}/", "loopback"),
-    ("http://0177.0.0.1:{port}/", "loopback"),
-    ("http://127.0.0.1.:{port}/", "loopback"),
-    ("http://0.0.0.0:{port}/", "this network"),
-    ("http://[::1]:{port}/", "loopback"),
-    ("http://[::]:{port}/", "unspecified"),
-    ("http://[::ffff:127.0.0.1]:{port}/", "loopback"),
-    ("http://[::ffff:0:127.0.0.1]:{port}/", "translated"),
-    ("http://[64:ff9b::7f00:1]:{port}/", "loopback"),
-    ("http://[64:ff9b:1::7f00:1]:{port}/", "translator"),
-    ("http://[2002:7f00:1::]:{port}/", "6to4"),
-    ("http://[2001:0:7f00:1::]:{port}/", "Teredo"),
-    ("http://10.0.0.1/", "private"),
-    ("http://100.64.0.1/", "carrier"),
-    ("http://169.254.169.254/latest/meta-data/", "metadata"),
-    ("http://[fd00:ec2::254]/latest/meta-data/", "private"),
-    ("http://[fe80::1]/", "link-local"),
-    ("http://224.0.0.1/", "multicast"),
-    ("http://255.255.255.255/", "reserved"),
-    ("http://203.0.113.1/", "documents"),
-    ("http://localhost:{port}/", "loopback"),
-];
 
 #[tokio::test]
 async fn forbidden_addresses_are_refused_at_save_and_at_delivery() {
@@ -45,8 +18,8 @@ async fn forbidden_addresses_are_refused_at_save_and_at_delivery() {
     let port = receiver.port();
     // Allowed at save, for its name cannot be resolved.
     node.server.trigger("one", "t", "http://no-such-host.invalid/", json!({"retries": 0})).await;
-    for (url, reason) in FORBIDDEN {
-        let url = url.replace("{port}", &port.to_string());
+    for forbidden in FORBIDDEN_ADDRESSES {
+        let (url, reason) = (forbidden.url(port), forbidden.reason);
         let path = "/v1/config/projects/default/eventing/triggers/two";
         let refused = node.server.post(path, &json!({"type": "t", "url": url})).await.expect(422);
         assert_eq!(refused.fields(), ["url"], "{url}");

@@ -13,16 +13,19 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "kill-only-node",
         shows: "`kill -9` of the only node, and its restart",
+        alone: false,
         run: |context| Box::pin(kill(context, 1, 1)),
     },
     Scenario {
         name: "kill-one-of-three",
         shows: "`kill -9` of one node of three: the others take over its deliveries",
+        alone: false,
         run: |context| Box::pin(kill(context, 3, 1)),
     },
     Scenario {
         name: "kill-all-nodes",
         shows: "`kill -9` of all three nodes at once, and their restart",
+        alone: false,
         run: |context| Box::pin(kill(context, 3, 3)),
     },
 ];
@@ -37,7 +40,7 @@ async fn kill(context: &Context, nodes: usize, killed: usize) -> Result<Findings
     let mut system = System::start(context, nodes).await?;
     let load = system.load(RATE).await?;
     let (mut in_flight, mut slowest_resume, mut slowest_takeover) = (0, Duration::ZERO, Duration::ZERO);
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         context.pause(Duration::from_millis(200), Duration::from_millis(1_500)).await;
         let first = context.below(nodes);
         let victims: Vec<_> = (0..killed).map(|number| (first + number) % nodes).collect();

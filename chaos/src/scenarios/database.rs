@@ -14,16 +14,19 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "kill-postgres",
         shows: "`kill -9` of every process of PostgreSQL, and its recovery, with two nodes",
+        alone: false,
         run: |context| Box::pin(kill(context)),
     },
     Scenario {
         name: "restart-postgres",
         shows: "an orderly restart of PostgreSQL, away for some seconds, with two nodes",
+        alone: false,
         run: |context| Box::pin(restart(context)),
     },
     Scenario {
         name: "terminate-connections",
         shows: "`pg_terminate_backend` on a random connection of the nodes every 100 ms",
+        alone: false,
         run: |context| Box::pin(terminate(context)),
     },
 ];
@@ -36,13 +39,12 @@ const RESUME: Duration = Duration::from_secs(10);
 /// Outcomes are committed without waiting for the disk: PostgreSQL loses at most three times `wal_writer_delay` (200 ms)
 /// of them. What came to an end then is delivered again.
 const FORGOTTEN: Duration = Duration::from_millis(600);
-
 /// What is in flight has arrived and is not written down, for no longer than an attempt and its batch take.
 const UNDER_WAY: Duration = Duration::from_millis(400);
 
-/// Deliveries that a crash of PostgreSQL at this moment may repeat: those in flight, and those that ended a moment ago.
-fn at_stake(system: &System, broken: Instant) -> usize {
-    let moments = broken - FORGOTTEN - UNDER_WAY..broken + UNDER_WAY;
+/// Deliveries that a crash of PostgreSQL between two moments may repeat: those in flight, and those that ended just before.
+pub fn at_stake(system: &System, first: Instant, last: Instant) -> usize {
+    let moments = first - FORGOTTEN - UNDER_WAY..last + UNDER_WAY;
     system.arrivals().iter().filter(|arrival| moments.contains(&arrival.at)).count()
 }
 
@@ -51,12 +53,12 @@ async fn kill(context: &Context) -> Result<Findings> {
     let mut system = System::of_shape(context, &cluster, NODES, Shape::default()).await?;
     let load = system.load(RATE).await?;
     let (mut at_risk, mut slowest) = (0, Duration::ZERO);
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         context.pause(Duration::from_millis(1_000), Duration::from_millis(3_000)).await;
         cluster.kill()?;
         let broken = Instant::now();
         slowest = slowest.max(flows_again(&system, &load, broken).await?);
-        at_risk += at_stake(&system, broken);
+        at_risk += at_stake(&system, broken, broken);
         system.all_run()?;
     }
     let (sent, books) = system.close_books(load, at_risk).await?;
@@ -75,7 +77,7 @@ async fn restart(context: &Context) -> Result<Findings> {
     let mut system = System::of_shape(context, &cluster, NODES, Shape::default()).await?;
     let load = system.load(RATE).await?;
     let (mut refused, mut slowest) = (0, Duration::ZERO);
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         context.pause(Duration::from_millis(300), Duration::from_millis(1_500)).await;
         let before = load.so_far().unavailable;
         cluster.pause().await;
@@ -135,12 +137,13 @@ async fn terminate(context: &Context) -> Result<Findings> {
 }
 
 /// Waits until events are acknowledged and delivered again. Gives how long after the given moment.
-async fn flows_again(system: &System, load: &Load, since: Instant) -> Result<Duration> {
+pub async fn flows_again(system: &System, load: &Load, since: Instant) -> Result<Duration> {
     let acknowledged = load.acknowledges(RESUME).await?;
     Ok(system.resumed(acknowledged, RESUME).await? + (acknowledged - since))
 }
 
-async fn end(system: System, cluster: Cluster, rounds: u32, text: String) -> Result<Findings> {
+/// Stops everything in good order.
+pub async fn end(system: System, cluster: Cluster, rounds: u32, text: String) -> Result<Findings> {
     system.stop().await?;
     cluster.stop().await;
     Ok(Findings { rounds, text })

@@ -13,11 +13,13 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "frozen-node",
         shows: "a node of two is frozen (SIGSTOP) until its deliveries are taken over, and thawed (SIGCONT)",
+        alone: false,
         run: |context| Box::pin(freeze(context)),
     },
     Scenario {
         name: "wrong-clocks",
         shows: "of three nodes one is an hour ahead and one an hour behind; the one ahead is killed",
+        alone: false,
         run: |context| Box::pin(clocks(context)),
     },
 ];
@@ -31,7 +33,7 @@ async fn freeze(context: &Context) -> Result<Findings> {
     let system = System::start(context, 2).await?;
     let load = system.load(RATE).await?;
     let (mut rounds, mut in_flight, mut slowest) = (Vec::new(), 0, Duration::ZERO);
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         context.pause(Duration::from_millis(300), Duration::from_millis(1_500)).await;
         let frozen = context.below(2);
         system.nodes[frozen].node.signal(Signal::SIGSTOP)?;
@@ -64,7 +66,7 @@ async fn clocks(context: &Context) -> Result<Findings> {
     let mut system = System::of_shape(context, &context.shared.cluster, 3, shape).await?;
     let load = system.load(RATE).await?;
     let (mut in_flight, mut slowest) = (0, Duration::ZERO);
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         context.pause(Duration::from_millis(1_000), Duration::from_millis(3_000)).await;
         let ahead = 0;
         system.nodes[ahead].node.kill().await?;

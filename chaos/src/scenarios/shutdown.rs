@@ -13,16 +13,19 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "stop-in-time",
         shows: "SIGTERM of one node of two while webhooks take 9 s: what is in flight ends within the grace period of 11 s",
+        alone: false,
         run: |context| Box::pin(stop(context, IN_TIME)),
     },
     Scenario {
         name: "stop-slow-webhooks",
         shows: "the same with a grace period of 1 s: what is in flight is given back to the other node",
+        alone: false,
         run: |context| Box::pin(stop(context, TOO_SLOW)),
     },
     Scenario {
         name: "rolling-restart",
         shows: "three nodes are restarted in good order one after another, their clients going to the others meanwhile",
+        alone: false,
         run: |context| Box::pin(roll(context)),
     },
 ];
@@ -54,7 +57,7 @@ async fn stop(context: &Context, stop: Stop) -> Result<Findings> {
     let mut system = System::of_shape(context, &context.shared.cluster, 2, shape).await?;
     let load = system.load(SLOW_RATE).await?;
     let (mut in_flight, mut slowest) = (0, Duration::ZERO);
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         context.pause(Duration::from_millis(500), Duration::from_millis(1_500)).await;
         let stopped = context.below(2);
         let id = system.nodes[stopped].id;
@@ -85,7 +88,7 @@ async fn roll(context: &Context) -> Result<Findings> {
     let mut system = System::start(context, 3).await?;
     let load = system.load(RATE).await?;
     let mut slowest = Duration::ZERO;
-    for _ in 0..context.rounds() {
+    for _ in context.each_round() {
         for number in 0..system.nodes.len() {
             context.pause(Duration::from_millis(200), Duration::from_millis(800)).await;
             slowest = slowest.max(terminate(&mut system, number).await?);

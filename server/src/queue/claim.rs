@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::lanes::Entered;
@@ -17,6 +18,34 @@ use crate::store::{Claimed, Finished, LeaseKey};
 const POLL: Duration = Duration::from_secs(1);
 /// The most deliveries in one claim.
 const BATCH: usize = 256;
+/// How long a floor holds.
+const FLOOR_HOLDS: Duration = Duration::from_secs(1);
+const FLOOR_HOLDS_AT_MOST: Duration = Duration::from_secs(10);
+
+/// From where the poller looks through the queue. While somebody's long transaction keeps PostgreSQL from cleaning up, the
+/// queue's index begins with all that has come and gone, and to read it for every claim takes many times as long as the
+/// claim. So it is read from the start now and then only. What is pending and yet below the floor waits until then: a row
+/// of a transaction that took over a minute.
+struct Floor {
+    at: DateTime<Utc>,
+    until: Instant,
+}
+
+impl Floor {
+    /// Everything.
+    fn none() -> Self {
+        Self { at: DateTime::UNIX_EPOCH, until: Instant::now() }
+    }
+
+    fn is_stale(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// One that has just been found, by a look that took so long: no more than a twentieth of the time goes into finding it.
+    fn found(at: DateTime<Utc>, took: Duration) -> Self {
+        Self { at, until: Instant::now() + (took * 20).clamp(FLOOR_HOLDS, FLOOR_HOLDS_AT_MOST) }
+    }
+}
 
 /// When the poller has to look next.
 #[derive(Default)]
@@ -51,8 +80,9 @@ impl Alarm {
 impl Engine {
     pub(super) async fn poll(&self) {
         let mut patience = Patience::new();
+        let mut floor = Floor::none();
         loop {
-            let pause = match self.look().await {
+            let pause = match self.look(&mut floor).await {
                 Ok(pause) => {
                     patience = Patience::new();
                     pause
@@ -73,32 +103,41 @@ impl Engine {
     }
 
     /// Claims everything that is due and that there is room for, and says how long nothing more will be.
-    async fn look(&self) -> Result<Duration, sqlx::Error> {
+    async fn look(&self, floor: &mut Floor) -> Result<Duration, sqlx::Error> {
         while !self.is_draining() {
             if self.0.lanes.room() == 0 {
                 // Whoever makes room for a batch rings the alarm.
                 return Ok(POLL);
             }
-            match self.0.store.next_due(&self.0.lanes.saturated()).await? {
+            let from_start = floor.is_stale();
+            if from_start {
+                *floor = Floor::none();
+            }
+            let clock = Instant::now();
+            let next = self.0.store.next_due(&self.0.lanes.saturated(), floor.at).await?;
+            if from_start {
+                *floor = Floor::found(next.floor, clock.elapsed());
+            }
+            match next.seconds {
                 None => return Ok(POLL),
                 Some(seconds) if seconds > 0.0 => return Ok(Duration::from_secs_f64(seconds.min(POLL.as_secs_f64()))),
                 Some(_) => {}
             }
-            let mut claimed = self.claim().await?;
+            let mut claimed = self.claim(floor).await?;
             if claimed == 0 {
                 // Another node was faster, or holds the rows at this moment.
                 return Ok(Duration::from_millis(20));
             }
             // A batch that was half full or more is likely to be followed by another.
-            while claimed >= BATCH / 2 && !self.is_draining() {
-                claimed = self.claim().await?;
+            while claimed >= BATCH / 2 && !self.is_draining() && !floor.is_stale() {
+                claimed = self.claim(floor).await?;
             }
         }
         Ok(POLL)
     }
 
     /// Claims one batch, and says how large it was.
-    async fn claim(&self) -> Result<usize, sqlx::Error> {
+    async fn claim(&self, floor: &Floor) -> Result<usize, sqlx::Error> {
         let limit = self.0.lanes.room().min(BATCH);
         if limit == 0 {
             return Ok(0);
@@ -106,7 +145,7 @@ impl Engine {
         let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
         let claimed_at = Instant::now();
         let concurrency = self.0.settings.concurrency as i32;
-        let claimed = self.0.store.claim(self.0.node, (&busy, &free), concurrency, limit as i32).await?;
+        let claimed = self.0.store.claim(self.0.node, (&busy, &free), concurrency, limit as i32, floor.at).await?;
         let count = claimed.len();
         self.take_up_claimed(claimed, claimed_at).await;
         Ok(count)

@@ -1,13 +1,18 @@
 -- Leases due deliveries: $1 node, $2 and $3 the free slots of the triggers that it is busy with, $4 the slots of the others,
--- $5 the most rows, $6 seconds that a lease outlasts its trigger's timeout.
+-- $5 the most rows, $6 seconds that a lease outlasts its trigger's timeout, $7 a time before which nothing is due.
 --
--- `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog. The rows are picked in a
--- materialized CTE, so that the plan cannot run the locking scan twice, and the events are looked up one by one, so that it
--- cannot scan their partitions. `+ 0` leaves only the primary key to find the rows with.
+-- `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog. While somebody's long
+-- transaction keeps PostgreSQL from cleaning up, the index holds every row that has come and gone since, and a scan from
+-- its start reads them all; one from $7 does not.
+--
+-- The rows are picked in a materialized CTE, so that the plan cannot run the locking scan twice, and the events are looked up
+-- one by one, so that it cannot scan their partitions. `+ 0` leaves only the primary key to find the rows with.
 with recursive waiting (trigger_id) as (
-    (select trigger_id from queue order by trigger_id limit 1)
+    (select trigger_id from queue where due_at >= $7 order by trigger_id, due_at limit 1)
     union all
-    select (select q.trigger_id from queue q where q.trigger_id > w.trigger_id order by q.trigger_id limit 1)
+    select (select q.trigger_id from queue q
+             where q.trigger_id > w.trigger_id and q.due_at >= $7
+             order by q.trigger_id, q.due_at limit 1)
       from waiting w where w.trigger_id is not null
 ),
 slots as materialized (
@@ -23,7 +28,7 @@ picked as materialized (
      cross join lateral (
            select event_id, trigger_id, project_id
              from queue
-            where trigger_id = s.trigger_id and due_at <= now()
+            where trigger_id = s.trigger_id and due_at between $7 and now()
             order by due_at
             limit s.free
               for update skip locked

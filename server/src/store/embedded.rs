@@ -37,6 +37,13 @@ const SETTINGS: [(&str, &str); 10] = [
     ("log_checkpoints", "off"),          // the log is for what needs a person
 ];
 
+/// Settings that older versions do not know: the major version that brought each, name and value.
+const NEWER_SETTINGS: [(u32, &str, &str); 1] = [
+    // After a crash everything is written to disk first: by one call instead of one for each of a thousand files, which
+    // takes seconds.
+    (14, "recovery_init_sync_method", "syncfs"),
+];
+
 /// How long PostgreSQL may take from start to its first answer; recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it may take to stop before it is stopped harder.
@@ -92,7 +99,8 @@ impl Embedded {
 
     /// The same with further settings of PostgreSQL, name and value.
     pub async fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self, EmbeddedError> {
-        let server = Server::prepare(data_dir, settings)?;
+        let mut server = Server::prepare(data_dir, settings)?;
+        server.add_newer_settings().await?;
         let lock = lock(&server.data_dir)?;
         server.stop_orphan().await?;
         server.init().await?;
@@ -225,6 +233,14 @@ impl Server {
             return Err(EmbeddedError::Failed { what: "Creating the database (initdb)", output });
         }
         fs::rename(&fresh, &self.cluster).map_err(|source| doing("moving into place", &fresh, source))
+    }
+
+    /// Before the others, so that those that were asked for win.
+    async fn add_newer_settings(&mut self) -> Result<(), EmbeddedError> {
+        let version = self.version().await?.parse().unwrap_or(0);
+        let known = NEWER_SETTINGS.iter().filter(|(since, ..)| *since <= version);
+        self.settings.splice(0..0, known.map(|(_, name, value)| ((*name).into(), (*value).into())));
+        Ok(())
     }
 
     /// The installed major version.

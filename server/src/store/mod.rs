@@ -29,8 +29,8 @@ pub use jobs::{JobRow, NewJob, Step, Work};
 pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
 pub use projects::{DeletedProject, ProjectRow};
 pub use queue::{
-    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, Refusal,
-    Retried,
+    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, NextDue,
+    Refusal, Retried,
 };
 pub use redelivery::{Change, Only};
 pub use tallies::{OutcomesRow, TallyRow};

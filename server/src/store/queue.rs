@@ -107,6 +107,16 @@ pub struct AttemptRecord {
     pub error: Option<String>,
 }
 
+/// What the queue holds next.
+#[derive(Clone, Copy, Debug)]
+pub struct NextDue {
+    /// Until the earliest delivery that a node could take; negative: overdue.
+    pub seconds: Option<f64>,
+    /// Nothing pending is due before this time, of whatever trigger; a minute ago at the latest, for the sake of
+    /// transactions that were under way.
+    pub floor: DateTime<Utc>,
+}
+
 /// A delivery that ended.
 #[derive(Clone, Debug)]
 pub struct Finished {
@@ -153,33 +163,46 @@ impl Store {
         .await
     }
 
-    /// Seconds until the earliest delivery that this node could take is due; negative: overdue.
-    pub async fn next_due(&self, full: &[i32]) -> Result<Option<f64>, sqlx::Error> {
-        sqlx::query_scalar!(
+    /// When the earliest delivery that this node could take is due. `floor`: a time before which nothing is, by an earlier
+    /// answer; what is made due meanwhile is due then or later.
+    pub async fn next_due(&self, full: &[i32], floor: DateTime<Utc>) -> Result<NextDue, sqlx::Error> {
+        sqlx::query_as!(
+            NextDue,
             r#"with recursive waiting (trigger_id) as (
-                   (select trigger_id from queue order by trigger_id limit 1)
+                   (select trigger_id from queue where due_at >= $2 order by trigger_id, due_at limit 1)
                    union all
-                   select (select q.trigger_id from queue q where q.trigger_id > w.trigger_id order by q.trigger_id limit 1)
+                   select (select q.trigger_id from queue q
+                            where q.trigger_id > w.trigger_id and q.due_at >= $2
+                            order by q.trigger_id, q.due_at limit 1)
                      from waiting w where w.trigger_id is not null
                )
-               select extract(epoch from min(first.due_at) - now())::float8 as "seconds"
+               select extract(epoch from
+                          min(first.due_at) filter (where t.enabled and t.deleted_at is null and t.id <> all ($1)) - now()
+                      )::float8 as "seconds",
+                      least(min(first.due_at), now() - interval '1 minute') as "floor!"
                  from waiting w
-                 join triggers t on t.id = w.trigger_id and t.enabled and t.deleted_at is null and t.id <> all ($1)
-                cross join lateral (select q.due_at from queue q where q.trigger_id = t.id order by q.due_at limit 1) first"#,
-            full
+                 join triggers t on t.id = w.trigger_id
+                cross join lateral (
+                      select q.due_at from queue q
+                       where q.trigger_id = t.id and q.due_at >= $2
+                       order by q.due_at limit 1
+                     ) first"#,
+            full,
+            floor
         )
         .fetch_one(&self.relaxed)
         .await
     }
 
     /// Leases due deliveries to a node: at most `limit`, and of each trigger no more than it has free slots. `slots` holds
-    /// the free slots of the triggers this node is busy with; the others have all theirs.
+    /// the free slots of the triggers this node is busy with; the others have all theirs. `floor`: see [`NextDue`].
     pub async fn claim(
         &self,
         node: Uuid,
         slots: (&[i32], &[i32]),
         default_concurrency: i32,
         limit: i32,
+        floor: DateTime<Utc>,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         retried(|| {
             sqlx::query_file_as!(
@@ -190,7 +213,8 @@ impl Store {
                 slots.1,
                 default_concurrency,
                 limit,
-                LEASE_SLACK
+                LEASE_SLACK,
+                floor
             )
             .fetch_all(&self.relaxed)
         })
