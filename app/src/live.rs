@@ -64,7 +64,7 @@ pub fn LiveSwitch(live: Live) -> impl IntoView {
                 on:click=move |_| live.on.update(|on| *on = !*on)
                 class="inline-flex items-center gap-2 h-9 px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
             >
-                <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "w-2 h-2 rounded-full bg-good" } else { "w-2 h-2 rounded-full border border-soft" }></span>
+                <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "inline-flex w-2 h-2 rounded-full bg-good" } else { "inline-flex w-2 h-2 rounded-full border border-soft" }></span>
                 {text}
             </button>
         </Show>

@@ -77,12 +77,12 @@ test("older events are a page further, and live updates do not disturb it", asyn
   await page.getByRole("link", { name: "Older" }).click();
   await expect(page).toHaveURL(/\?cursor=/);
   await expect(rows).toHaveCount(11);
-  const first = await rows.nth(1).textContent();
+  const first = await rows.nth(1).getByRole("link").textContent();
   await server.queue(project, { type: "t", data: "new" });
   await expect.poll(() => receiver.events.length).toBe(61);
   await page.reload();
   await expect(rows).toHaveCount(11);
-  expect((await rows.nth(1).textContent())?.slice(0, 60)).toBe(first?.slice(0, 60));
+  await expect(rows.nth(1).getByRole("link")).toHaveText(first!);
   await page.getByRole("link", { name: "Newest" }).click();
   await expect(rows).toHaveCount(51);
 });
@@ -135,7 +135,7 @@ test("failed events are redelivered in bulk", async ({ page, project, server, we
   await expect(dialog.getByTestId("bulk-count")).toContainText("5 events match");
   await dialog.getByLabel("At most, events a second").fill("many");
   await dialog.getByRole("button", { name: "Redeliver" }).click();
-  await expect(dialog.getByLabel("At most, events a second")).toHaveAccessibleDescription(/number/);
+  await expect(dialog.getByLabel("At most, events a second")).toHaveAccessibleDescription(/1 to 100000 events a second/);
   await dialog.getByLabel("At most, events a second").fill("100");
   await dialog.getByRole("button", { name: "Redeliver" }).click();
   await expect(page).toHaveURL(/\/events\/jobs$/);

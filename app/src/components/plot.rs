@@ -189,7 +189,8 @@ fn short(value: f64) -> String {
         v if v >= 9_999.5 => (v / 1e3, "k"),
         v => (v, ""),
     };
-    let text = if value >= 100.0 || value.fract().abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") };
+    let tenths = (value * 10.0).round() / 10.0;
+    let text = if tenths >= 100.0 || tenths.fract() == 0.0 { format!("{value:.0}") } else { format!("{tenths:.1}") };
     text + unit
 }
 

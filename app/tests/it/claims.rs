@@ -17,8 +17,8 @@ async fn open(database: &Database) -> Store {
     database.execute("insert into projects (name, title) values ('p', 'P') on conflict do nothing").await;
     database
         .execute(
-            "insert into triggers (project_id, name, type, url, retries, timeout_ms)
-             select id, 'one', 't', 'http://127.0.0.1:1/', 3, 5000 from projects on conflict do nothing",
+            "insert into triggers (project_id, name, type, url, retries, timeout_ms, types, first_event)
+             select id, 'one', 't', 'http://127.0.0.1:1/', 3, 5000, '{t}', uuid_at(now()) from projects on conflict do nothing",
         )
         .await;
     store

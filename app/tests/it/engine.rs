@@ -126,28 +126,6 @@ async fn a_poisonous_event_fails_only_its_own_caller() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_cannot_be_written_holds_up_no_other() {
-    let database = Database::fresh().await;
-    let receiver = Receiver::start(|_, received| Act::body(received.json()["data"].to_string())).await;
-    let server = Server::start(&database).await;
-    server.trigger("one", "t", &receiver.url(), json!({})).await;
-    database
-        .execute(
-            "create function poison() returns trigger language plpgsql as
-             $$ begin if new.response_body = '7' then raise 'poison'; end if; return new; end $$",
-        )
-        .await;
-    database.execute("create trigger poison before insert on deliveries for each row execute function poison()").await;
-    let events: Vec<_> = (0..40).map(|number| json!({"type": "t", "data": number})).collect();
-    server.queue(&json!(events)).await.expect(202);
-    eventually("the others", async || (database.count("select count(*) from deliveries").await == 39).then_some(()))
-        .await;
-    // Its lease is still there, and ends by itself.
-    assert_eq!(database.count("select count(*) from queue where due_at > now()").await, 1);
-    server.queue(&json!({"type": "t", "data": 41, "isSynchronous": true})).await.expect(200);
-}
-
-#[tokio::test]
 async fn clocks_of_nodes_may_be_wrong() {
     let database = Database::fresh().await;
     let receiver = Receiver::ok().await;

@@ -85,7 +85,8 @@ fn Choice(
         .into_iter()
         .map(|(value, text)| {
             let selected = value == chosen;
-            view! { <option value=value selected=selected>{text}</option> }
+            // The property as well: once a person has chosen, the attribute alone changes nothing any more.
+            view! { <option value=value selected=selected prop:selected=selected>{text}</option> }
         })
         .collect_view();
     view! {
@@ -119,7 +120,8 @@ fn Value(
             <input
                 id=id
                 name=name
-                value=value
+                value=value.clone()
+                prop:value=value
                 placeholder=placeholder
                 list=list
                 autocomplete="off"

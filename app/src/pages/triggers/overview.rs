@@ -14,9 +14,9 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
         .map(|range| {
             let current = range == chosen;
             let class = if current {
-                "px-2.5 py-1 rounded-sm text-xs font-medium bg-sunken text-ink"
+                "inline-flex px-2.5 py-1 rounded-sm text-xs font-medium bg-sunken text-ink"
             } else {
-                "px-2.5 py-1 rounded-sm text-xs text-soft hover:text-ink"
+                "inline-flex px-2.5 py-1 rounded-sm text-xs text-soft hover:text-ink"
             };
             view! { <a href=format!("{path}?range={}", range.as_str()) aria-current=current.then_some("true") class=class>{range.as_str()}</a> }
         })
@@ -83,7 +83,7 @@ pub fn Health(health: Option<TriggerHealth>) -> impl IntoView {
         .iter()
         .map(|status| {
             let good = *status == DeliveryStatus::Delivered;
-            view! { <span class=if good { "inline-block w-1 h-2 rounded-sm bg-good" } else { "inline-block w-1 h-4 rounded-sm bg-bad" }></span> }
+            view! { <span class=if good { "inline-flex w-1 h-2 rounded-sm bg-good" } else { "inline-flex w-1 h-4 rounded-sm bg-bad" }></span> }
         })
         .collect_view();
     let p95 = health.tally.p95_ms.map(|value| format!(", p95 {value:.0} ms"));
