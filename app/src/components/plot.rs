@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 
-const WIDTH: f64 = 360.0;
+const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 120.0;
 const LEFT: f64 = 40.0;
 const RIGHT: f64 = 6.0;
