@@ -10,7 +10,7 @@
 //! - No transaction is open while a webhook runs.
 //! - An attempt or a task that panics loses nothing and stops nothing: the attempt has failed and is judged like any other
 //!   (in [`attempt`]), an outcome that cannot be written is written without its details (in [`complete`]), and a task is
-//!   started again (in [`supervise`]). Leases that got lost on the way expire.
+//!   started again (in [`mod@supervise`]). Leases that got lost on the way expire.
 //! - What waits, waits in PostgreSQL: a node holds no more than `max_in_flight` deliveries and one batch.
 //!
 //! One task an aspect: [`accept`] flushes batches of events, [`claim`] polls for due deliveries, [`complete`] writes
