@@ -534,8 +534,9 @@ async fn changes_are_told_as_they_happen() {
     let mut stream = response.bytes_stream();
     let mut heard = String::new();
     let mut hear = async |what: &str| {
+        let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
         while !heard.contains(what) {
-            let chunk = tokio::time::timeout(crate::support::PATIENCE, stream.next()).await;
+            let chunk = tokio::time::timeout_at(deadline, stream.next()).await;
             let chunk = chunk.unwrap_or_else(|_| panic!("not heard of {what}: {heard}"));
             heard.push_str(&String::from_utf8_lossy(&chunk.expect("no end").expect("a chunk")));
         }

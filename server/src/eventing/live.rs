@@ -45,7 +45,12 @@ impl Live {
         let changed_here = loop {
             tokio::select! {
                 () = self.listener.changed() => break true,
-                () = tokio::time::sleep(LOOK) => self.unclear_since = None,
+                () = tokio::time::sleep(LOOK) => {
+                    // What was taken for this node's own doing may have been another's: better told twice than never.
+                    if self.unclear_since.take().is_some() {
+                        break false;
+                    }
+                }
             }
             if self.changed_elsewhere().await {
                 break false;
