@@ -368,6 +368,7 @@ async fn claim_plan(setup: &Setup) -> Result<String> {
             .replace("$4", "100")
             .replace("$5", "256")
             .replace("$6::float8", "15::float8")
+            .replace("$7", "'-infinity'::timestamptz")
     )))
     .fetch_all(&mut *connection)
     .await?;
