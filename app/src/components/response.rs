@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use server::model::Response;
 use server::model::json::Tree;
 
-use super::{CopyBlock, JsonTree};
+use super::{CopyBlock, HeaderList, JsonTree};
 
 /// What a webhook answered: its body as a tree and as it came, and its headers.
 #[component]
@@ -11,15 +11,6 @@ pub fn ResponseView(response: Response) -> impl IntoView {
     let count = headers.len();
     // Other text than JSON is shown as it came already.
     let has_tree = matches!(Tree::parse(&body), Some(Tree::Object(_) | Tree::Array(_)));
-    let headers = headers
-        .into_iter()
-        .map(|(name, value)| {
-            view! {
-                <dt class="text-soft">{name}</dt>
-                <dd class="min-w-0 break-all text-ink">{value}</dd>
-            }
-        })
-        .collect_view();
     view! {
         {if body.is_empty() {
             view! { <p class="text-xs text-soft">"The response has no body."</p> }.into_any()
@@ -43,7 +34,7 @@ pub fn ResponseView(response: Response) -> impl IntoView {
         {cut.then(|| view! { <p class="text-xs text-soft">"The body was longer; its first 64 KiB are kept."</p> })}
         <details class="text-xs">
             <summary class="cursor-pointer text-soft hover:text-ink">{format!("Response headers ({count})")}</summary>
-            <dl class="mt-2 grid grid-cols-[max-content_1fr] gap-x-3 gap-y-1 font-mono">{headers}</dl>
+            <HeaderList headers=headers/>
         </details>
     }
 }

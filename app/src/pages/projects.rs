@@ -3,10 +3,10 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use server::functions::{create_project, projects};
-use server::model::{Project, ProjectForm, Submitted};
+use server::model::{Project, ProjectForm};
 
 use super::{FailurePage, Loading};
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, PageHeading, SubmitButton, error_of};
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, PageHeading, SubmitButton, error_of, on_submitted};
 use crate::{PageState, Posted};
 
 /// All projects.
@@ -80,14 +80,8 @@ fn AddProject() -> impl IntoView {
     let failure = RwSignal::new(failure);
     let navigate = use_navigate();
     let create = Action::new(|form: &ProjectForm| create_project(form.clone()));
-    Effect::new(move |_| match create.value().get() {
-        Some(Ok(Submitted::Done(name))) => navigate(&format!("/projects/{name}/event-triggers"), Default::default()),
-        Some(Ok(Submitted::Invalid(wrong))) => {
-            errors.set(wrong);
-            failure.set(None);
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
+    on_submitted(create, errors, failure, move |name| {
+        navigate(&format!("/projects/{name}/event-triggers"), Default::default());
     });
     view! {
         <Dialog title="Create project" close="/projects">

@@ -3,7 +3,7 @@ use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run, Wait,
 
 use super::act::{Act, Action};
 use crate::components::words::milliseconds;
-use crate::components::{ResponseView, StatusBadge, Tone, When};
+use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, When};
 
 /// One trigger's delivery: where it stands, what it waits for, and every attempt of every run.
 #[component]
@@ -70,24 +70,14 @@ fn WaitView(wait: Wait) -> impl IntoView {
 
 #[component]
 fn RequestView(request: Request) -> impl IntoView {
-    let headers = request
-        .headers
-        .into_iter()
-        .map(|(name, value)| {
-            view! {
-                <dt class="text-soft">{name}</dt>
-                <dd class="min-w-0 break-all text-ink">{value}</dd>
-            }
-        })
-        .collect_view();
-    let several = !headers.is_empty();
+    let has_headers = !request.headers.is_empty();
     view! {
         <div>
             <p class="font-mono text-xs break-all text-ink"><span class="text-soft">"POST "</span>{request.url}</p>
-            {several.then(|| view! {
+            {has_headers.then(|| view! {
                 <details class="mt-1 text-xs">
                     <summary class="cursor-pointer text-soft hover:text-ink">"Request headers"</summary>
-                    <dl class="mt-2 grid grid-cols-[max-content_1fr] gap-x-3 gap-y-1 font-mono">{headers}</dl>
+                    <HeaderList headers=request.headers/>
                 </details>
             })}
         </div>

@@ -5,7 +5,7 @@ use server::functions::{count_events, start_job};
 use server::model::{EventFilter, JobAction, JobForm, Submitted};
 
 use super::url_of;
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of};
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of, on_submitted};
 use crate::{PageState, Posted};
 
 /// Counts what a filter matches, and starts a job that redelivers or cancels it.
@@ -28,15 +28,7 @@ pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> im
         })
     };
     let navigate = use_navigate();
-    Effect::new(move |_| match start.value().get() {
-        Some(Ok(Submitted::Done(_))) => navigate(&jobs, Default::default()),
-        Some(Ok(Submitted::Invalid(wrong))) => {
-            errors.set(wrong);
-            failure.set(None);
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
-    });
+    on_submitted(start, errors, failure, move |_| navigate(&jobs, Default::default()));
     let (title, button, effect) = match action {
         JobAction::Redeliver => (
             "Redeliver events",

@@ -9,8 +9,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::params::ParamsMap;
-use server::functions::{Failure, load_events, load_triggers};
-use server::model::{EventFilter, EventPage, EventQuery, FieldError, JobAction, Submitted, TriggersPage};
+use server::functions::{load_events, load_triggers};
+use server::model::{EventFilter, EventPage, EventQuery, JobAction, Submitted, TriggersPage};
 
 use super::{FailurePage, Loading};
 use crate::components::{ButtonLink, Kind, PageHeading, Section};
@@ -52,17 +52,6 @@ pub fn url_of(project: &str, filter: &EventFilter, more: &[(&'static str, &str)]
     events_path(project) + &query.to_query_string()
 }
 
-/// What the page shows: the frame of the project, and a page of its log or what is wrong with the filters.
-type Loaded = Result<(TriggersPage, Result<EventPage, Vec<FieldError>>), Failure>;
-
-async fn load(project: String, query: EventQuery) -> Loaded {
-    let frame = load_triggers(project.clone()).await?;
-    Ok(match load_events(project, query).await? {
-        Submitted::Done(page) => (frame, Ok(page)),
-        Submitted::Invalid(wrong) => (frame, Err(wrong)),
-    })
-}
-
 /// The page.
 #[component]
 pub fn EventsPage() -> impl IntoView {
@@ -75,18 +64,20 @@ pub fn EventsPage() -> impl IntoView {
         Some("cancel") => Some(JobAction::Cancel),
         _ => None,
     });
-    let page = Resource::new(move || (project.get(), query.get()), |(project, query)| load(project, query));
+    // What the filters offer. It is loaded apart from the events, which a live page asks for again and again.
+    let frame = Resource::new(move || project.get(), load_triggers);
+    let page = Resource::new(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
     let live = Live::follow(project, Callback::new(move |()| page.refetch()));
     view! {
         <Title text="Events"/>
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
-                match page.await {
-                    Ok((frame, events)) => {
+                match (frame.await, page.await) {
+                    (Ok(frame), Ok(events)) => {
                         let asked = query.get_untracked();
                         view! { <Content frame=frame events=events query=asked live=live/> }.into_any()
                     }
-                    Err(failure) => view! { <FailurePage failure=failure/> }.into_any(),
+                    (Err(failure), _) | (_, Err(failure)) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
             })}
         </Transition>
@@ -95,25 +86,23 @@ pub fn EventsPage() -> impl IntoView {
 }
 
 #[component]
-fn Content(
-    frame: TriggersPage,
-    events: Result<EventPage, Vec<FieldError>>,
-    query: EventQuery,
-    live: Live,
-) -> impl IntoView {
+fn Content(frame: TriggersPage, events: Submitted<EventPage>, query: EventQuery, live: Live) -> impl IntoView {
     let project = frame.project.name.clone();
     let EventQuery { filter, cursor, .. } = query;
-    let errors = events.as_ref().err().cloned().unwrap_or_default();
-    let log = match events {
-        Err(_) => ().into_any(),
-        Ok(page) if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() => {
+    let (page, errors) = match events {
+        Submitted::Done(page) => (Some(page), Vec::new()),
+        Submitted::Invalid(wrong) => (None, wrong),
+    };
+    let log = match page {
+        None => ().into_any(),
+        Some(page) if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() => {
             let example = frame.types.first().cloned();
             view! { <Empty project=project.clone() event_type=example/> }.into_any()
         }
-        Ok(page) if page.events.is_empty() => {
+        Some(page) if page.events.is_empty() => {
             view! { <NoMatch project=project.clone() filter=filter.clone() page=page/> }.into_any()
         }
-        Ok(page) => {
+        Some(page) => {
             let pages =
                 view! { <Pages project=project.clone() filter=filter.clone() cursor=cursor page=page.clone()/> };
             view! {

@@ -2,9 +2,11 @@ use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::delete_project;
-use server::model::{Project, ProjectForm, Submitted};
+use server::model::{Project, ProjectForm};
 
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of};
+use crate::components::{
+    Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted,
+};
 use crate::{PageState, Posted};
 
 /// Asks before a project is deleted: its name has to be typed.
@@ -22,17 +24,9 @@ pub fn DeleteDialog(project: Project, pending: i64) -> impl IntoView {
         Action::new(move |form: &ProjectForm| delete_project(name.clone(), form.clone()))
     };
     let gone = format!("Project {} deleted", project.title);
-    Effect::new(move |_| match delete.value().get() {
-        Some(Ok(Submitted::Done(_))) => {
-            toasts.say(gone.clone());
-            navigate("/projects", Default::default());
-        }
-        Some(Ok(Submitted::Invalid(wrong))) => {
-            errors.set(wrong);
-            failure.set(None);
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
+    on_submitted(delete, errors, failure, move |_| {
+        toasts.say(gone.clone());
+        navigate("/projects", Default::default());
     });
     let waiting = match pending {
         0 => "Nothing waits in its queue.".to_owned(),

@@ -7,10 +7,12 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use server::functions::{load_settings, rename_project};
-use server::model::{Limit, ProjectForm, ProjectSettings, Submitted};
+use server::model::{Limit, ProjectForm, ProjectSettings};
 
 use super::{FailurePage, Loading};
-use crate::components::{Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of};
+use crate::components::{
+    Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, on_submitted,
+};
 use crate::{PageState, Posted};
 use delete::DeleteDialog;
 
@@ -82,19 +84,7 @@ fn TitleForm(name: String, title: String) -> impl IntoView {
         let name = name.clone();
         Action::new(move |form: &ProjectForm| rename_project(name.clone(), form.clone()))
     };
-    Effect::new(move |_| match rename.value().get() {
-        Some(Ok(Submitted::Done(()))) => {
-            errors.set(Vec::new());
-            failure.set(None);
-            toasts.say("Title saved");
-        }
-        Some(Ok(Submitted::Invalid(wrong))) => {
-            errors.set(wrong);
-            failure.set(None);
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
-    });
+    on_submitted(rename, errors, failure, move |()| toasts.say("Title saved"));
     view! {
         <form
             method="post"

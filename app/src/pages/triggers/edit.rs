@@ -2,10 +2,10 @@ use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::save_trigger;
-use server::model::{Submitted, Trigger, TriggerForm};
+use server::model::{Trigger, TriggerForm};
 
 use super::page_path;
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of};
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of, on_submitted};
 use crate::{PageState, Posted};
 
 /// The form that creates or changes a trigger.
@@ -33,18 +33,10 @@ pub fn EditDialog(
         Action::new(move |form: &TriggerForm| save_trigger(project.clone(), existing.clone(), form.clone()))
     };
     let after = path.clone();
-    Effect::new(move |_| match save.value().get() {
-        Some(Ok(Submitted::Done(_))) => {
-            changed.run(());
-            toasts.say("Trigger saved");
-            navigate(&after, Default::default());
-        }
-        Some(Ok(Submitted::Invalid(wrong))) => {
-            errors.set(wrong);
-            failure.set(None);
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
+    on_submitted(save, errors, failure, move |_| {
+        changed.run(());
+        toasts.say("Trigger saved");
+        navigate(&after, Default::default());
     });
     // Where something is set or wrong there, it shows.
     let advanced_used = [&form.headers, &form.concurrency, &form.backoff_first, &form.backoff_max]

@@ -4,11 +4,13 @@ use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use server::functions::{last_data, send_event};
-use server::model::{EventForm, Submitted, Trigger, json};
+use server::model::{EventForm, Trigger, json};
 
 use super::page_path;
 use super::schedule::ScheduleFields;
-use crate::components::{Alert, ButtonLink, CopyBlock, Dialog, JsonEditor, Kind, OutcomePanel, SubmitButton, error_of};
+use crate::components::{
+    Alert, ButtonLink, CopyBlock, Dialog, JsonEditor, Kind, OutcomePanel, SubmitButton, error_of, on_submitted,
+};
 use crate::{PageState, Posted, curl};
 
 /// The id of the form, for the button that sends again from outside of it.
@@ -37,20 +39,10 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
         })
     };
     let after = form_path.clone();
-    Effect::new(move |_| match send.value().get() {
-        Some(Ok(Submitted::Done(queued))) => {
-            errors.set(Vec::new());
-            failure.set(None);
-            let sync = if waits.get_untracked() { "&sync" } else { "" };
-            let options = NavigateOptions { scroll: false, replace: true, ..Default::default() };
-            navigate(&format!("{after}&event={}{sync}", queued.event_id), options);
-        }
-        Some(Ok(Submitted::Invalid(wrong))) => {
-            errors.set(wrong);
-            failure.set(None);
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
+    on_submitted(send, errors, failure, move |queued| {
+        let sync = if waits.get_untracked() { "&sync" } else { "" };
+        let options = NavigateOptions { scroll: false, replace: true, ..Default::default() };
+        navigate(&format!("{after}&event={}{sync}", queued.event_id), options);
     });
     let general = Signal::derive(move || failure.get().or_else(|| error_of(errors, "type").get()));
     let data_error = error_of(errors, "data");

@@ -1,3 +1,5 @@
+use super::outside_strings;
+
 /// The bracket before or after a place in text, and its partner: their places in bytes, the opening one first. Brackets in
 /// strings are none; `None` where there is no bracket, or it has no partner.
 pub fn pair_at(text: &str, place: usize) -> Option<(usize, usize)> {
@@ -8,16 +10,8 @@ pub fn pair_at(text: &str, place: usize) -> Option<(usize, usize)> {
 
 fn pair_of(text: &str, wanted: usize) -> Option<(usize, usize)> {
     let mut open = Vec::new();
-    let (mut in_string, mut escaped) = (false, false);
-    // Brackets and quotation marks are ASCII, which no byte of another character is in UTF-8.
-    for (at, byte) in text.bytes().enumerate() {
-        if in_string {
-            in_string = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
+    for (at, byte) in outside_strings(text) {
         match byte {
-            b'"' => in_string = true,
             b'{' => open.push((at, b'}')),
             b'[' => open.push((at, b']')),
             b'}' | b']' => {

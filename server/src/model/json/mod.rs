@@ -13,3 +13,18 @@ pub use tree::Tree;
 
 /// White space between JSON's tokens. RFC 8259 section 2.
 pub const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The bytes of text that are not in strings, and their places. Brackets, separators and quotation marks are ASCII, which no
+/// byte of another character is in UTF-8.
+fn outside_strings(text: &str) -> impl Iterator<Item = (usize, u8)> {
+    let (mut in_string, mut escaped) = (false, false);
+    text.bytes().enumerate().filter(move |(_, byte)| {
+        if in_string {
+            in_string = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+            return false;
+        }
+        in_string = *byte == b'"';
+        !in_string
+    })
+}

@@ -1,6 +1,6 @@
 use serde_json::value::RawValue;
 
-use super::SPACE;
+use super::{SPACE, outside_strings};
 
 /// Deeper values stay text: a tree that deep helps nobody, and its own depth must not matter.
 const DEEPEST: usize = 32;
@@ -47,15 +47,8 @@ impl<'a> Tree<'a> {
 fn parts(text: &str, separator: u8) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut from, mut depth) = (0, 0_usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        if in_string {
-            in_string = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
+    for (at, byte) in outside_strings(text) {
         match byte {
-            b'"' => in_string = true,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ if byte == separator && depth == 0 => {
