@@ -83,7 +83,7 @@ pub fn PageHeading(
                     })}
                 <h1 class="text-xl font-semibold tracking-tight text-ink">{title}</h1>
             </div>
-            <div class="flex items-center gap-2">{children.map(|children| children())}</div>
+            <div class="flex flex-wrap items-center gap-2">{children.map(|children| children())}</div>
         </div>
     }
 }
