@@ -71,7 +71,7 @@ fn day_of_history(days: u64, count: u64) -> String {
            select now() - interval '{days} days' - n * interval '1 day' / {count} as at, n from generate_series(1, {count}) n
          ), keyed as materialized (
            select (substr(uuid_at(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id, at, n,
-                  case when n % 100000 = 7 then 'rare' else 'type-' || n % {TYPES} end as type, n % 10000 = 9999 as alone
+                  case when n % 100000 = 7 then 'rare' else 'type-' || n % {TYPES} end as type, n % 10000 = 2 as alone
              from ids
          ), new_events as (
            insert into events (id, project_id, type, data, due_at, triggers)
