@@ -38,21 +38,29 @@ pub struct Books {
     pub delivered: usize,
     /// Requests beyond the first one of each delivery.
     pub duplicates: usize,
+    /// The requests of the first delivery that was made again, in words.
+    again: String,
     /// Deliveries of acknowledged events that never arrived.
     pub lost: Vec<Delivery>,
 }
 
 impl Books {
     pub fn new(acknowledged: &[Acknowledged], triggers: &[i32], arrivals: &[Arrival]) -> Self {
-        let mut seen: HashMap<Delivery, usize> = HashMap::with_capacity(arrivals.len());
+        let mut seen: HashMap<Delivery, Vec<&Arrival>> = HashMap::with_capacity(arrivals.len());
         for arrival in arrivals {
-            *seen.entry(arrival.delivery).or_default() += 1;
+            seen.entry(arrival.delivery).or_default().push(arrival);
         }
+        let again = seen.values().find(|requests| requests.len() > 1).map(|requests| {
+            let told =
+                requests.iter().map(|one| format!("attempt {} after {:?}", one.attempt, one.at - requests[0].at));
+            told.collect::<Vec<_>>().join(", ")
+        });
         let expected = acknowledged.iter().flat_map(|event| triggers.iter().map(|trigger| (event.id, *trigger)));
         Self {
             acknowledged: acknowledged.len(),
             delivered: seen.len(),
             duplicates: arrivals.len() - seen.len(),
+            again: again.unwrap_or_default(),
             lost: expected.filter(|delivery| !seen.contains_key(delivery)).collect(),
         }
     }
@@ -74,8 +82,9 @@ impl Books {
         );
         ensure!(
             self.duplicates <= allowed_duplicates,
-            "{} duplicates, and at most {allowed_duplicates} deliveries were in flight",
-            self.duplicates
+            "{} duplicates, and at most {allowed_duplicates} deliveries were in flight; one of them: {}",
+            self.duplicates,
+            self.again
         );
         Ok(())
     }

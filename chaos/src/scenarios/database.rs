@@ -83,8 +83,15 @@ async fn restart(context: &Context) -> Result<Findings> {
         cluster.pause().await;
         // Long enough that callers get their answer, which takes up to three seconds.
         context.pause(Duration::from_secs(4), Duration::from_secs(6)).await;
-        refused += load.so_far().unavailable - before;
-        ensure!(load.so_far().unavailable > before, "no node answered 503 while PostgreSQL was away");
+        let sent = load.so_far();
+        refused += sent.unavailable - before;
+        ensure!(
+            sent.unavailable > before,
+            "no node answered 503 while PostgreSQL was away; {} unreachable, wrong: {:?}; {}",
+            sent.unreachable,
+            sent.wrong.first(),
+            system.last_words()
+        );
         cluster.resume().await?;
         slowest = slowest.max(flows_again(&system, &load, Instant::now()).await?);
         system.all_run()?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
+use uuid::Uuid;
 
 use super::{Findings, Scenario};
 use crate::context::Context;
@@ -37,6 +38,9 @@ const FAREWELL: Duration = Duration::from_secs(4);
 /// Deliveries of events that were accepted between the count and the signal.
 const JUST_SENT: usize = 2 * SLOW_RATE as usize;
 
+/// Within which a node that has just started works.
+const RESUME: Duration = Duration::from_secs(10);
+
 /// How long the webhook takes: longer than a node that is not heard of counts as alive.
 const SLOW: Duration = Duration::from_secs(9);
 const SLOW_TIMEOUT_MS: u32 = 12_000;
@@ -61,9 +65,7 @@ async fn stop(context: &Context, stop: Stop) -> Result<Findings> {
         context.pause(Duration::from_millis(500), Duration::from_millis(1_500)).await;
         let stopped = context.below(2);
         let id = system.nodes[stopped].id;
-        let held = system.held_by(id).await?.len();
-        ensure!(held > 0, "nothing was in flight when the node was stopped, so nothing is shown");
-        in_flight += held;
+        in_flight += some_held_by(&system, id).await?;
         let took = terminate(&mut system, stopped).await?;
         ensure!(took < stop.grace + FAREWELL, "the node took {took:?} to stop, its grace period is {:?}", stop.grace);
         slowest = slowest.max(took);
@@ -82,6 +84,19 @@ async fn stop(context: &Context, stop: Stop) -> Result<Findings> {
         books.duplicates
     );
     Ok(Findings { rounds: context.rounds(), text })
+}
+
+/// Waits until a node holds deliveries, since a stop shows nothing otherwise. Gives how many.
+async fn some_held_by(system: &System, node: Uuid) -> Result<usize> {
+    let clock = Instant::now();
+    loop {
+        let held = system.held_by(node).await?.len();
+        if held > 0 {
+            return Ok(held);
+        }
+        ensure!(clock.elapsed() < RESUME, "a node that runs got nothing to do for {RESUME:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn roll(context: &Context) -> Result<Findings> {

@@ -126,8 +126,10 @@ impl Engine {
                     if self.0.all_ended.is_cancelled() {
                         return;
                     }
-                    tracing::warn!(%error, rows = batch.len(), "outcomes cannot be written; trying again");
-                    patience.wait().await;
+                    if patience.speaks() {
+                        tracing::warn!(%error, rows = batch.len(), "outcomes cannot be written; trying again");
+                    }
+                    tokio::time::sleep(patience.next()).await;
                     left.push(batch);
                     continue;
                 }

@@ -297,17 +297,37 @@ impl Engine {
     }
 }
 
-/// Waits before a statement is tried again while the database is away: doubling from 50 ms to 2 s.
-struct Patience(Duration);
+/// Waits before a statement is tried again while the database is away: doubling from 50 ms to a quarter of a second, so that
+/// no moment is missed in which it is there.
+struct Patience {
+    wait: Duration,
+    told: Option<Instant>,
+}
 
 impl Patience {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_millis(250);
+    /// Between two lines in the log about the same outage.
+    const SILENCE: Duration = Duration::from_secs(5);
+
     fn new() -> Self {
-        Self(Duration::from_millis(50))
+        Self { wait: Self::FIRST, told: None }
     }
 
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(2));
+    /// Whether the log should hear of another failure.
+    fn speaks(&mut self) -> bool {
+        let speaks = self.told.is_none_or(|at| at.elapsed() >= Self::SILENCE);
+        if speaks {
+            self.told = Some(Instant::now());
+        }
+        speaks
+    }
+
+    /// How long to wait now.
+    fn next(&mut self) -> Duration {
+        let wait = self.wait;
+        self.wait = (wait * 2).min(Self::LONGEST);
+        wait
     }
 }
 

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Engine;
+use super::{Engine, Patience};
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_secs(2);
 /// A node that was not seen for so long is dead. With a beat and a poll on top, its deliveries resume within 10 s.
 pub(super) const UNSEEN: Duration = Duration::from_secs(7);
+/// How long a node must have been heard without a break before it calls others dead. An outage of the database silences
+/// everybody: who is back first gives the others the time to wait once more for a connection (3 s) and for a beat.
+const STEADY: Duration = Duration::from_secs(6);
 /// Between two looks at partitions, old history and orphans.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 /// The shortest time between two counts of the backlog.
@@ -18,25 +21,28 @@ const COUNT: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) async fn keep_alive(&self) {
-        let mut last_beat: Option<Instant> = None;
+        // The engine has beaten once when it started.
+        let mut voice = Voice::since(Instant::now());
+        let (mut patience, mut wait) = (Patience::new(), BEAT);
         // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
-        while pause(BEAT, &self.0.all_ended).await {
+        while pause(wait, &self.0.all_ended).await {
             let dead = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
                 Ok(dead) => dead,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot say that this node lives");
-                    last_beat = None;
+                    if patience.speaks() {
+                        tracing::warn!(%error, "cannot say that this node lives; trying again");
+                    }
+                    (voice, wait) = (Voice::silent(), patience.next());
                     continue;
                 }
             };
-            // After an outage of the database everybody looks dead; whoever has just come back waits for the others' beats.
-            let steady = last_beat.replace(Instant::now()).is_some_and(|at| at.elapsed() < UNSEEN / 2);
-            if !steady || dead.is_empty() {
+            (patience, wait) = (Patience::new(), BEAT);
+            if !voice.is_steady_at(Instant::now()) || dead.is_empty() {
                 continue;
             }
             match self.0.store.bury(&dead, UNSEEN.as_secs_f64()).await {
                 Ok(released) => {
-                    tracing::info!(?dead, released, "a node died; its deliveries are released");
+                    tracing::warn!(?dead, released, "a node died; its deliveries are released");
                     self.look_now();
                 }
                 Err(error) => tracing::warn!(%error, "cannot release the deliveries of dead nodes"),
@@ -92,10 +98,55 @@ impl Engine {
     }
 }
 
+/// Since when a node has been heard without a break, and when last.
+#[derive(Clone, Copy, Debug)]
+struct Voice(Option<(Instant, Instant)>);
+
+impl Voice {
+    fn since(beat: Instant) -> Self {
+        Self(Some((beat, beat)))
+    }
+
+    fn silent() -> Self {
+        Self(None)
+    }
+
+    /// Takes in a beat. Gives whether the node may call others dead.
+    fn is_steady_at(&mut self, beat: Instant) -> bool {
+        let since = match self.0 {
+            Some((since, last)) if beat - last < UNSEEN / 2 => since,
+            // It was frozen, or could not be heard.
+            _ => beat,
+        };
+        self.0 = Some((since, beat));
+        beat - since >= STEADY
+    }
+}
+
 /// Sleeps; `false`: that ended before.
 pub(super) async fn pause(time: Duration, end: &CancellationToken) -> bool {
     tokio::select! {
         () = tokio::time::sleep(time) => true,
         () = end.cancelled() => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_silent_waits_for_the_others() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut voice = Voice::since(start);
+        assert_eq!([2, 4, 6, 8].map(|second| voice.is_steady_at(at(second))), [false, false, true, true]);
+        // A beat was late, not more.
+        assert!(voice.is_steady_at(at(11)));
+        // It was frozen for as long as makes others call it dead.
+        assert_eq!([18, 20, 22, 24].map(|second| voice.is_steady_at(at(second))), [false, false, false, true]);
+        // The database did not answer.
+        voice = Voice::silent();
+        assert_eq!([26, 28, 30, 32].map(|second| voice.is_steady_at(at(second))), [false, false, false, true]);
     }
 }

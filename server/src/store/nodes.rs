@@ -35,9 +35,10 @@ impl Store {
         Ok(released.rows_affected())
     }
 
-    /// Takes leave: gives back every lease that is still held, and forgets the node.
+    /// Takes leave: gives back every lease that is still held, and forgets the node. Their attempts are not counted: the
+    /// node stopped of its own accord, so none of them brought it down.
     pub async fn leave(&self, node: Uuid) -> Result<(), sqlx::Error> {
-        sqlx::query!("update queue set owner = null, due_at = now() where owner = $1", node)
+        sqlx::query!("update queue set owner = null, due_at = now(), attempt = attempt - 1 where owner = $1", node)
             .execute(&self.relaxed)
             .await?;
         sqlx::query!("delete from nodes where id = $1", node).execute(&self.relaxed).await.map(drop)
