@@ -369,6 +369,7 @@ async fn claim_plan(setup: &Setup) -> Result<String> {
             .replace("$5", "256")
             .replace("$6::float8", "15::float8")
             .replace("$7", "'-infinity'::timestamptz")
+            .replace("$8::int[]", "(select array_agg(id) from triggers)::int[]")
     )))
     .fetch_all(&mut *connection)
     .await?;

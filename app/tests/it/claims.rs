@@ -37,7 +37,13 @@ async fn accept(store: &Store, events: &[AcceptEvent]) -> Vec<Accepted> {
 }
 
 async fn claim(store: &Store, node: Uuid, limit: i32) -> Vec<Claimed> {
-    store.claim(node, (&[], &[]), 1_000, limit, DateTime::UNIX_EPOCH).await.expect("a claim")
+    claim_from(store, node, limit, DateTime::UNIX_EPOCH).await
+}
+
+/// From what is due at a time on, of whatever triggers.
+async fn claim_from(store: &Store, node: Uuid, limit: i32, from: DateTime<Utc>) -> Vec<Claimed> {
+    let triggers: Vec<i32> = (1..10).collect();
+    store.claim(node, &triggers, (&[], &[]), 1_000, limit, from).await.expect("a claim")
 }
 
 fn lease(claimed: &Claimed) -> LeaseKey {
@@ -92,28 +98,45 @@ async fn two_claimers_never_hold_the_same_row() {
 }
 
 #[tokio::test]
-async fn the_floor_hides_only_what_is_below_it() {
+async fn a_look_finds_what_is_due_from_a_time_on() {
     let database = Database::fresh().await;
     let store = open(&database).await;
     let minutes_ago = |minutes| Utc::now() - chrono::Duration::minutes(minutes);
-    let floor = async || store.next_due(&[], DateTime::UNIX_EPOCH).await.expect("a look").floor;
-    let empty = floor().await;
-    assert!(minutes_ago(2) < empty && empty < Utc::now() - chrono::Duration::seconds(50), "{empty}");
+    let look = async |from| store.next_due(&[], from, 1.0).await.expect("a look");
+    let everything = DateTime::UNIX_EPOCH;
+    let next = look(everything).await;
+    assert_eq!((next.seconds, next.triggers, next.earliest), (None, vec![], None));
+    assert!((Utc::now() - next.now).num_seconds().abs() < 60, "the database's time");
 
-    accept(&store, &[event(Uuid::now_v7(), None)]).await;
-    database.execute("update queue set due_at = now() - interval '1 hour'").await;
-    let found = floor().await;
-    assert!(minutes_ago(61) < found && found < minutes_ago(59), "{found}");
-    // A paused trigger's deliveries count too: it may be resumed at any time.
+    let now = Utc::now();
+    let later = [now + chrono::Duration::hours(1), now + chrono::Duration::days(1)];
+    accept(&store, &later.map(|at| event(id_at(now, at.timestamp() as u128), Some(at)))).await;
+    assert_eq!(look(everything).await.seconds, None, "not within the horizon");
+    assert!(store.next_due(&[], everything, 4_000.0).await.expect("a look").seconds.is_some_and(|due| due > 3_500.0));
+
+    database
+        .execute("update queue set due_at = now() - interval '1 hour' where due_at < now() + interval '2 hours'")
+        .await;
+    let next = look(everything).await;
+    let earliest = next.earliest.expect("something is due");
+    assert!(minutes_ago(61) < earliest && earliest < minutes_ago(59), "{earliest}");
+    assert!(next.seconds.is_some_and(|due| due < -3_500.0));
+    let trigger = *next.triggers.first().expect("a trigger");
+    // One that has no free slot is passed over, and so is a paused one; but it may be resumed at any time.
+    let full = store.next_due(&[trigger], everything, 1.0).await.expect("a look");
+    assert_eq!((full.seconds, full.triggers, full.earliest), (None, vec![], Some(earliest)));
     database.execute("update triggers set enabled = false").await;
-    let next = store.next_due(&[], DateTime::UNIX_EPOCH).await.expect("a look");
-    assert_eq!((next.seconds, next.floor), (None, found));
+    let paused = look(everything).await;
+    assert_eq!((paused.seconds, paused.triggers, paused.earliest), (None, vec![], Some(earliest)));
     database.execute("update triggers set enabled = true").await;
 
-    assert_eq!(store.next_due(&[], empty).await.expect("a look").seconds, None);
-    assert!(store.claim(Uuid::now_v7(), (&[], &[]), 1_000, 10, empty).await.expect("a claim").is_empty());
-    assert!(store.next_due(&[], found).await.expect("a look").seconds.is_some_and(|due| due < -3_500.0));
-    assert_eq!(store.claim(Uuid::now_v7(), (&[], &[]), 1_000, 10, found).await.expect("a claim").len(), 1);
+    let above = earliest + chrono::Duration::milliseconds(1);
+    assert_eq!(look(above).await.earliest, None);
+    assert!(claim_from(&store, Uuid::now_v7(), 10, above).await.is_empty());
+    assert_eq!(look(earliest).await.triggers, [trigger]);
+    let others = store.claim(Uuid::now_v7(), &[trigger + 1], (&[], &[]), 1_000, 10, earliest).await.expect("a claim");
+    assert!(others.is_empty());
+    assert_eq!(claim_from(&store, Uuid::now_v7(), 10, earliest).await.len(), 1);
 }
 
 #[tokio::test]

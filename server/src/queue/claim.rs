@@ -12,7 +12,7 @@ use super::lanes::Entered;
 use super::tally::Ending;
 use super::{Engine, LOST_ATTEMPTS, Lease, Patience, complete};
 use crate::delivery::cloud_event::Event;
-use crate::store::{Claimed, Finished, LeaseKey};
+use crate::store::{Claimed, Finished, LeaseKey, NextDue};
 
 /// The longest sleep between two looks.
 const POLL: Duration = Duration::from_secs(1);
@@ -20,12 +20,14 @@ const POLL: Duration = Duration::from_secs(1);
 const BATCH: usize = 256;
 /// How long a floor holds.
 const FLOOR_HOLDS: Duration = Duration::from_secs(1);
-const FLOOR_HOLDS_AT_MOST: Duration = Duration::from_secs(10);
+const FLOOR_HOLDS_AT_MOST: Duration = Duration::from_secs(60);
+/// How far a floor stays behind the time, for the sake of transactions that are under way when it is found.
+const FLOOR_SLACK: chrono::Duration = chrono::Duration::seconds(2);
 
-/// From where the poller looks through the queue. While somebody's long transaction keeps PostgreSQL from cleaning up, the
-/// queue's index begins with all that has come and gone, and to read it for every claim takes many times as long as the
-/// claim. So it is read from the start now and then only. What is pending and yet below the floor waits until then: a row
-/// of a transaction that took over a minute.
+/// From where the poller looks through the queue: nothing pending is due before. While somebody's long transaction keeps
+/// PostgreSQL from cleaning up, the queue's index begins with all that has come and gone, and to read it for every claim
+/// takes many times as long as the claim. So it is read from the start now and then only. What is pending and yet below the
+/// floor waits until then: a row that was due for longer than the slack when its transaction ended.
 struct Floor {
     at: DateTime<Utc>,
     until: Instant,
@@ -41,8 +43,10 @@ impl Floor {
         Instant::now() >= self.until
     }
 
-    /// One that has just been found, by a look that took so long: no more than a twentieth of the time goes into finding it.
-    fn found(at: DateTime<Utc>, took: Duration) -> Self {
+    /// By a look from the start that took so long: no more than a twentieth of the time goes into such looks.
+    fn found(next: &NextDue, took: Duration) -> Self {
+        let slack = next.now - FLOOR_SLACK;
+        let at = next.earliest.map_or(slack, |earliest| earliest.min(slack));
         Self { at, until: Instant::now() + (took * 20).clamp(FLOOR_HOLDS, FLOOR_HOLDS_AT_MOST) }
     }
 }
@@ -88,9 +92,11 @@ impl Engine {
                     pause
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot look for due deliveries; trying again");
+                    if patience.speaks() {
+                        tracing::warn!(%error, "cannot look for due deliveries; trying again");
+                    }
                     tokio::select! {
-                        () = patience.wait() => continue,
+                        () = tokio::time::sleep(patience.next()) => continue,
                         () = self.0.drain.cancelled() => return,
                     }
                 }
@@ -114,30 +120,30 @@ impl Engine {
                 *floor = Floor::none();
             }
             let clock = Instant::now();
-            let next = self.0.store.next_due(&self.0.lanes.saturated(), floor.at).await?;
+            let next = self.0.store.next_due(&self.0.lanes.saturated(), floor.at, POLL.as_secs_f64()).await?;
             if from_start {
-                *floor = Floor::found(next.floor, clock.elapsed());
+                *floor = Floor::found(&next, clock.elapsed());
             }
             match next.seconds {
                 None => return Ok(POLL),
                 Some(seconds) if seconds > 0.0 => return Ok(Duration::from_secs_f64(seconds.min(POLL.as_secs_f64()))),
                 Some(_) => {}
             }
-            let mut claimed = self.claim(floor).await?;
+            let mut claimed = self.claim(&next.triggers, floor).await?;
             if claimed == 0 {
                 // Another node was faster, or holds the rows at this moment.
                 return Ok(Duration::from_millis(20));
             }
-            // A batch that was half full or more is likely to be followed by another.
-            while claimed >= BATCH / 2 && !self.is_draining() && !floor.is_stale() {
-                claimed = self.claim(floor).await?;
+            // A batch that was half full or more is likely to be followed by another. Now and then a look at the others.
+            while claimed >= BATCH / 2 && !self.is_draining() && clock.elapsed() < POLL {
+                claimed = self.claim(&next.triggers, floor).await?;
             }
         }
         Ok(POLL)
     }
 
-    /// Claims one batch, and says how large it was.
-    async fn claim(&self, floor: &Floor) -> Result<usize, sqlx::Error> {
+    /// Claims one batch of the deliveries of these triggers, and says how large it was.
+    async fn claim(&self, triggers: &[i32], floor: &Floor) -> Result<usize, sqlx::Error> {
         let limit = self.0.lanes.room().min(BATCH);
         if limit == 0 {
             return Ok(0);
@@ -145,7 +151,8 @@ impl Engine {
         let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
         let claimed_at = Instant::now();
         let concurrency = self.0.settings.concurrency as i32;
-        let claimed = self.0.store.claim(self.0.node, (&busy, &free), concurrency, limit as i32, floor.at).await?;
+        let (node, slots) = (self.0.node, (&*busy, &*free));
+        let claimed = self.0.store.claim(node, triggers, slots, concurrency, limit as i32, floor.at).await?;
         let count = claimed.len();
         self.take_up_claimed(claimed, claimed_at).await;
         Ok(count)

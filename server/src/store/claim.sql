@@ -1,24 +1,16 @@
--- Leases due deliveries: $1 node, $2 and $3 the free slots of the triggers that it is busy with, $4 the slots of the others,
--- $5 the most rows, $6 seconds that a lease outlasts its trigger's timeout, $7 a time before which nothing is due.
+-- Leases due deliveries of the triggers $8: $1 node, $2 and $3 the free slots of the triggers that it is busy with, $4 the slots
+-- of the others, $5 the most rows, $6 seconds that a lease outlasts its trigger's timeout, $7 a time before which nothing is
+-- due.
 --
--- `waiting` is a loose index scan over queue_due: one probe a trigger, however long its backlog. While somebody's long
--- transaction keeps PostgreSQL from cleaning up, the index holds every row that has come and gone since, and a scan from
--- its start reads them all; one from $7 does not.
+-- While somebody's long transaction keeps PostgreSQL from cleaning up, the index holds every row that has come and gone
+-- since, and a scan from its start reads them all; one from $7 does not.
 --
 -- The rows are picked in a materialized CTE, so that the plan cannot run the locking scan twice, and the events are looked up
 -- one by one, so that it cannot scan their partitions. `+ 0` leaves only the primary key to find the rows with.
-with recursive waiting (trigger_id) as (
-    (select trigger_id from queue where due_at >= $7 order by trigger_id, due_at limit 1)
-    union all
-    select (select q.trigger_id from queue q
-             where q.trigger_id > w.trigger_id and q.due_at >= $7
-             order by q.trigger_id, q.due_at limit 1)
-      from waiting w where w.trigger_id is not null
-),
-slots as materialized (
+with slots as materialized (
     select t.id as trigger_id, t.version, t.timeout_ms, least(coalesce(b.free, t.concurrency, $4), $5) as free
-      from waiting w
-      join triggers t on t.id = w.trigger_id and t.enabled and t.deleted_at is null
+      from unnest($8::int[]) as d (trigger_id)
+      join triggers t on t.id = d.trigger_id and t.enabled and t.deleted_at is null
       left join unnest($2::int[], $3::int[]) as b (trigger_id, free) on b.trigger_id = t.id
      order by random()
 ),

@@ -108,13 +108,16 @@ pub struct AttemptRecord {
 }
 
 /// What the queue holds next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct NextDue {
-    /// Until the earliest delivery that a node could take; negative: overdue.
+    /// Until the earliest delivery that a node could take; negative: overdue; `None`: there is none within the horizon.
     pub seconds: Option<f64>,
-    /// Nothing pending is due before this time, of whatever trigger; a minute ago at the latest, for the sake of
-    /// transactions that were under way.
-    pub floor: DateTime<Utc>,
+    /// The triggers whose deliveries a node could take now.
+    pub triggers: Vec<i32>,
+    /// When the earliest delivery of whatever trigger is due, if that is within the horizon.
+    pub earliest: Option<DateTime<Utc>>,
+    /// By the database's clock.
+    pub now: DateTime<Utc>,
 }
 
 /// A delivery that ended.
@@ -163,46 +166,45 @@ impl Store {
         .await
     }
 
-    /// When the earliest delivery that this node could take is due. `floor`: a time before which nothing is, by an earlier
-    /// answer; what is made due meanwhile is due then or later.
-    pub async fn next_due(&self, full: &[i32], floor: DateTime<Utc>) -> Result<NextDue, sqlx::Error> {
+    /// What is due from a time on, before which nothing is, until `horizon` seconds from now; `full`: triggers that the node
+    /// cannot serve now. One probe a trigger, however long the backlogs are, and however much is scheduled for later.
+    pub async fn next_due(&self, full: &[i32], from: DateTime<Utc>, horizon: f64) -> Result<NextDue, sqlx::Error> {
         sqlx::query_as!(
             NextDue,
-            r#"with recursive waiting (trigger_id) as (
-                   (select trigger_id from queue where due_at >= $2 order by trigger_id, due_at limit 1)
-                   union all
-                   select (select q.trigger_id from queue q
-                            where q.trigger_id > w.trigger_id and q.due_at >= $2
-                            order by q.trigger_id, q.due_at limit 1)
-                     from waiting w where w.trigger_id is not null
-               )
-               select extract(epoch from
-                          min(first.due_at) filter (where t.enabled and t.deleted_at is null and t.id <> all ($1)) - now()
+            r#"select extract(epoch from
+                          min(first.due_at) filter (where t.enabled and t.id <> all ($1)) - now()
                       )::float8 as "seconds",
-                      least(min(first.due_at), now() - interval '1 minute') as "floor!"
-                 from waiting w
-                 join triggers t on t.id = w.trigger_id
+                      coalesce(
+                          array_agg(t.id) filter (where t.enabled and t.id <> all ($1) and first.due_at <= now()), '{}'
+                      ) as "triggers!",
+                      min(first.due_at) as "earliest",
+                      now() as "now!"
+                 from triggers t
                 cross join lateral (
                       select q.due_at from queue q
-                       where q.trigger_id = t.id and q.due_at >= $2
+                       where q.trigger_id = t.id and q.due_at between $2 and now() + make_interval(secs => $3)
                        order by q.due_at limit 1
-                     ) first"#,
+                     ) first
+                where t.deleted_at is null"#,
             full,
-            floor
+            from,
+            horizon
         )
         .fetch_one(&self.relaxed)
         .await
     }
 
-    /// Leases due deliveries to a node: at most `limit`, and of each trigger no more than it has free slots. `slots` holds
-    /// the free slots of the triggers this node is busy with; the others have all theirs. `floor`: see [`NextDue`].
+    /// Leases due deliveries of the given triggers to a node: at most `limit`, and of each trigger no more than it has free
+    /// slots. `slots` holds the free slots of the triggers this node is busy with; the others have all theirs. What is due
+    /// before `from` is left alone.
     pub async fn claim(
         &self,
         node: Uuid,
+        triggers: &[i32],
         slots: (&[i32], &[i32]),
         default_concurrency: i32,
         limit: i32,
-        floor: DateTime<Utc>,
+        from: DateTime<Utc>,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         retried(|| {
             sqlx::query_file_as!(
@@ -214,7 +216,8 @@ impl Store {
                 default_concurrency,
                 limit,
                 LEASE_SLACK,
-                floor
+                from,
+                triggers
             )
             .fetch_all(&self.relaxed)
         })
