@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rig::{Act, Cluster, Database, Node, Program, Receiver};
 use serde_json::Value;
 use sqlx::Row;
@@ -159,6 +159,12 @@ impl System {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
+    /// Asks the first node. Gives status and body of the answer.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let answer = self.http.get(format!("http://{}{path}", self.nodes[0].node.address)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
     /// Resident memory of the first node, in MiB.
     pub fn resident(&self) -> Result<u64> {
         Ok(self.nodes[0].node.resident()? / (1024 * 1024))
@@ -188,11 +194,21 @@ impl System {
         self.folder.path().join("nodes.log")
     }
 
-    /// The end of what the nodes logged, for whoever has to find out why something failed.
+    /// What the nodes logged, each kind of line once, for whoever has to find out why something failed.
     pub fn last_words(&self) -> String {
         let text = std::fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        format!("the nodes logged last:\n{}", lines[lines.len().saturating_sub(12)..].join("\n"))
+        let mut kinds: Vec<(&str, &str, usize)> = Vec::new();
+        for line in text.lines() {
+            // After the time and before the fields.
+            let kind = line.split_once(' ').map_or(line, |(_, rest)| rest);
+            let kind = kind.split_once('=').map_or(kind, |(message, _)| message);
+            match kinds.iter_mut().find(|(known, ..)| *known == kind) {
+                Some((_, last, count)) => (*last, *count) = (line, *count + 1),
+                None => kinds.push((kind, line, 1)),
+            }
+        }
+        let told = kinds.into_iter().map(|(_, last, count)| format!("{count} times, at last: {last}"));
+        format!("the nodes logged\n{}", told.collect::<Vec<_>>().join("\n"))
     }
 
     pub fn addresses(&self) -> Vec<SocketAddr> {
@@ -340,8 +356,21 @@ impl System {
         .bind(&self.triggers)
         .fetch_one(&self.database.pool)
         .await?;
-        ensure!(unfinished == 0, "{unfinished} deliveries do not stand in the history exactly once as delivered");
+        if unfinished > 0 {
+            let kinds = self.other_endings().await?;
+            bail!(
+                "{unfinished} deliveries do not stand in the history exactly once as delivered: {}",
+                kinds.join("; ")
+            );
+        }
         Ok((sent, books))
+    }
+
+    /// How often deliveries ended in which other way than as delivered, in words.
+    async fn other_endings(&self) -> Result<Vec<String>, sqlx::Error> {
+        let endings = "select count(*) || ' ' || status || ' after ' || attempts || ' attempts: ' || coalesce(error, '') from deliveries
+                        where status <> 'delivered' group by status, attempts, error order by 1";
+        sqlx::query_scalar(endings).fetch_all(&self.database.pool).await
     }
 
     /// Stops every node in good order.

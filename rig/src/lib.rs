@@ -17,3 +17,4 @@ pub use hostile_webhooks::{End, HostileWebhook, flooding_webhooks, hostile_webho
 pub use node::{Node, Program};
 pub use receiver::{Act, Received, Receiver};
 pub use refused_bodies::{nested, refused_bodies};
+pub use server::store::MIGRATIONS;

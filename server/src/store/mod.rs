@@ -36,7 +36,8 @@ pub use redelivery::{Change, Only};
 pub use tallies::{OutcomesRow, TallyRow};
 pub use triggers::{TargetRow, TriggerRow};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+/// The schema, and how older ones become it.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// How long a caller waits for a connection before it hears that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
