@@ -3,6 +3,11 @@
 // The types of views nest deeply.
 #![recursion_limit = "512"]
 
+#[cfg(not(any(erase_components, doc)))]
+compile_error!(
+    "server and browser must be built alike: build in this repository, with its .cargo/config.toml and without RUSTFLAGS"
+);
+
 #[cfg(feature = "ssr")]
 pub mod assets;
 pub mod components;

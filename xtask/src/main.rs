@@ -8,6 +8,7 @@ mod run;
 mod setup;
 mod shell;
 mod site;
+mod snip;
 mod tests;
 mod wasm;
 

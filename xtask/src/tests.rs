@@ -7,8 +7,8 @@ use crate::shell::{command, execute, step};
 use crate::site;
 use crate::wasm::Toolchain;
 
-/// Packages and features of everything that is not for the browser.
-const NATIVE: [&str; 5] = ["--workspace", "--exclude", "frontend", "--features", "app/ssr,server/ssr"];
+/// Packages and features of everything that is not for the browser. libFuzzer is among them so that what it drives is built.
+const NATIVE: [&str; 5] = ["--workspace", "--exclude", "frontend", "--features", "app/ssr,server/ssr,fuzz/libfuzzer"];
 
 /// Everything that must hold before a change is taken. `screenshots`: those of the documents are renewed.
 pub fn run(yes: bool, screenshots: bool) -> Result<()> {

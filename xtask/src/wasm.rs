@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::shell::{command, execute, has, output, step};
+use crate::snip::snip;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -103,9 +104,11 @@ pub fn compile(toolchain: Toolchain) -> Result<PathBuf> {
 
 /// Makes the JavaScript and the wasm that browsers load. Gives both.
 pub fn bind(wasm: &Path, work: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
+    let snipped = work.join("snipped.wasm");
+    snip(wasm, &snipped)?;
     let mut bindgen = Bindgen::new();
     let bindgen = bindgen
-        .input_path(wasm)
+        .input_path(&snipped)
         .out_name("app")
         .web(true)
         .map_err(|error| anyhow!(error))?
