@@ -368,8 +368,8 @@ async fn claim_plan(setup: &Setup) -> Result<String> {
             .replace("$4", "100")
             .replace("$5", "256")
             .replace("$6::float8", "15::float8")
-            .replace("$7", "'-infinity'::timestamptz")
-            .replace("$8::int[]", "(select array_agg(id) from triggers)::int[]")
+            .replace("$7::timestamptz[]", "(select array_agg('epoch'::timestamptz) from triggers)")
+            .replace("$8::int[]", "(select array_agg(id) from triggers)")
     )))
     .fetch_all(&mut *connection)
     .await?;

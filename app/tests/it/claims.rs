@@ -43,7 +43,7 @@ async fn claim(store: &Store, node: Uuid, limit: i32) -> Vec<Claimed> {
 /// From what is due at a time on, of whatever triggers.
 async fn claim_from(store: &Store, node: Uuid, limit: i32, from: DateTime<Utc>) -> Vec<Claimed> {
     let triggers: Vec<i32> = (1..10).collect();
-    store.claim(node, &triggers, (&[], &[]), 1_000, limit, from).await.expect("a claim")
+    store.claim(node, (&triggers, &[from; 9]), (&[], &[]), 1_000, limit).await.expect("a claim")
 }
 
 fn lease(claimed: &Claimed) -> LeaseKey {
@@ -134,9 +134,24 @@ async fn a_look_finds_what_is_due_from_a_time_on() {
     assert_eq!(look(above).await.earliest, None);
     assert!(claim_from(&store, Uuid::now_v7(), 10, above).await.is_empty());
     assert_eq!(look(earliest).await.triggers, [trigger]);
-    let others = store.claim(Uuid::now_v7(), &[trigger + 1], (&[], &[]), 1_000, 10, earliest).await.expect("a claim");
+    let of_another = (&[trigger + 1][..], &[earliest][..]);
+    let others = store.claim(Uuid::now_v7(), of_another, (&[], &[]), 1_000, 10).await.expect("a claim");
     assert!(others.is_empty());
-    assert_eq!(claim_from(&store, Uuid::now_v7(), 10, earliest).await.len(), 1);
+    let claimed = claim_from(&store, Uuid::now_v7(), 10, earliest).await;
+    assert_eq!(claimed.iter().map(|row| row.was_due).collect::<Vec<_>>(), [earliest]);
+}
+
+#[tokio::test]
+async fn what_waits_for_the_same_time_has_places_of_its_own() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let at = Utc::now() + chrono::Duration::hours(1);
+    accept(&store, &(0..200).map(|_| event(Uuid::now_v7(), Some(at))).collect::<Vec<_>>()).await;
+    assert!(database.count("select count(distinct due_at) from queue").await > 100);
+    // None is early, and none later than nobody notices.
+    let spread = "select count(*) from queue q join events e on e.id = q.event_id
+                   where q.due_at between e.due_at and e.due_at + interval '1 millisecond'";
+    assert_eq!(database.count(spread).await, 200);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Somebody else on the same database: their connections, their transaction, their lock.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use rig::{Cluster, Database};
@@ -161,13 +161,19 @@ impl Throughput {
     async fn measure(context: &Context, system: &System) -> Result<Self> {
         let (seconds, backlog) = (context.quick_or(3, 15), context.quick_or(2, 20));
         let flowing = best_second(system, seconds).await;
-        let batch = Value::from(vec![json!({"type": "chaos", "delay": 3600}); 1_000]);
+        // All of them at the same time.
+        let at = (SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 3_600) * 1_000;
+        let batch = Value::from(vec![json!({"type": "chaos", "timestamp": at}); 1_000]);
         let mut draining: f64 = 0.0;
         for _ in 0..BACKLOGS {
             for _ in 0..backlog {
                 system.queue(&batch).await?;
             }
-            let due = "update queue set due_at = now() where owner is null and due_at > now() + interval '1 minute'";
+            // As if that time had come.
+            let due =
+                "with scheduled as (select min(due_at) as at from queue where due_at > now() + interval '30 minutes')
+                       update queue set due_at = now() + (due_at - at) from scheduled
+                        where owner is null and due_at > now() + interval '30 minutes'";
             system.database.execute(due).await?;
             let (clock, before) = (Instant::now(), system.receiver.look(<[_]>::len));
             system

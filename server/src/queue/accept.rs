@@ -180,7 +180,7 @@ impl Engine {
             self.0.changes.note(*project_id, *event_id);
             if leased.len() < *triggers as usize {
                 // By the database's clock: this node's may be wrong.
-                let wait = Duration::try_from_secs_f64(*due_in).unwrap_or_default();
+                let wait = Duration::try_from_secs_f64(*due_in).unwrap_or_default() + store::SPREAD;
                 if let Some(at) = Instant::now().checked_add(wait) {
                     self.0.alarm.ring_at(at);
                 }

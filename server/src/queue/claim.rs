@@ -45,9 +45,41 @@ impl Floor {
 
     /// By a look from the start that took so long: no more than a twentieth of the time goes into such looks.
     fn found(next: &NextDue, took: Duration) -> Self {
+        let until = Instant::now() + (took * 20).clamp(FLOOR_HOLDS, FLOOR_HOLDS_AT_MOST);
+        Self { at: Self::under(next), until }
+    }
+
+    /// By a look from the floor on.
+    fn rise(&mut self, next: &NextDue) {
+        self.at = Self::under(next);
+    }
+
+    fn under(next: &NextDue) -> DateTime<Utc> {
         let slack = next.now - FLOOR_SLACK;
-        let at = next.earliest.map_or(slack, |earliest| earliest.min(slack));
-        Self { at, until: Instant::now() + (took * 20).clamp(FLOOR_HOLDS, FLOOR_HOLDS_AT_MOST) }
+        next.earliest.map_or(slack, |earliest| earliest.min(slack))
+    }
+}
+
+/// Where claims that follow each other go on, a place a trigger: what is due before has been claimed, here or elsewhere.
+struct Places {
+    triggers: Vec<i32>,
+    from: Vec<DateTime<Utc>>,
+}
+
+impl Places {
+    fn new(triggers: Vec<i32>, floor: DateTime<Utc>) -> Self {
+        Self { from: vec![floor; triggers.len()], triggers }
+    }
+
+    fn pass(&mut self, claimed: &[Claimed]) {
+        let mut last = HashMap::new();
+        for row in claimed {
+            let due = last.entry(row.trigger_id).or_insert(row.was_due);
+            *due = row.was_due.max(*due);
+        }
+        for (trigger, from) in self.triggers.iter().zip(&mut self.from) {
+            *from = last.get(trigger).map_or(*from, |due| *due);
+        }
     }
 }
 
@@ -123,27 +155,30 @@ impl Engine {
             let next = self.0.store.next_due(&self.0.lanes.saturated(), floor.at, POLL.as_secs_f64()).await?;
             if from_start {
                 *floor = Floor::found(&next, clock.elapsed());
+            } else {
+                floor.rise(&next);
             }
             match next.seconds {
                 None => return Ok(POLL),
                 Some(seconds) if seconds > 0.0 => return Ok(Duration::from_secs_f64(seconds.min(POLL.as_secs_f64()))),
                 Some(_) => {}
             }
-            let mut claimed = self.claim(&next.triggers, floor).await?;
+            let mut places = Places::new(next.triggers, floor.at);
+            let mut claimed = self.claim(&mut places).await?;
             if claimed == 0 {
                 // Another node was faster, or holds the rows at this moment.
                 return Ok(Duration::from_millis(20));
             }
             // A batch that was half full or more is likely to be followed by another. Now and then a look at the others.
             while claimed >= BATCH / 2 && !self.is_draining() && clock.elapsed() < POLL {
-                claimed = self.claim(&next.triggers, floor).await?;
+                claimed = self.claim(&mut places).await?;
             }
         }
         Ok(POLL)
     }
 
-    /// Claims one batch of the deliveries of these triggers, and says how large it was.
-    async fn claim(&self, triggers: &[i32], floor: &Floor) -> Result<usize, sqlx::Error> {
+    /// Claims one batch, and says how large it was.
+    async fn claim(&self, places: &mut Places) -> Result<usize, sqlx::Error> {
         let limit = self.0.lanes.room().min(BATCH);
         if limit == 0 {
             return Ok(0);
@@ -151,8 +186,9 @@ impl Engine {
         let (busy, free): (Vec<_>, Vec<_>) = self.0.lanes.free_slots().into_iter().unzip();
         let claimed_at = Instant::now();
         let concurrency = self.0.settings.concurrency as i32;
-        let (node, slots) = (self.0.node, (&*busy, &*free));
-        let claimed = self.0.store.claim(node, triggers, slots, concurrency, limit as i32, floor.at).await?;
+        let (triggers, slots) = ((&*places.triggers, &*places.from), (&*busy, &*free));
+        let claimed = self.0.store.claim(self.0.node, triggers, slots, concurrency, limit as i32).await?;
+        places.pass(&claimed);
         let count = claimed.len();
         self.take_up_claimed(claimed, claimed_at).await;
         Ok(count)

@@ -34,7 +34,11 @@ new_events as (
 new_queue as (
     insert into queue (event_id, trigger_id, project_id, due_at, attempt, fence, owner)
     select f.id, f.trigger_id, c.project_id,
-           case when f.leased then now() + make_interval(secs => f.timeout_ms / 1000.0 + $11::float8) else c.due_at end,
+           -- Those that wait differ by parts of a millisecond: among any number that are due at the same time the poller
+           -- finds its place again (see claim.sql).
+           case when f.leased then now() + make_interval(secs => f.timeout_ms / 1000.0 + $11::float8)
+                else c.due_at + random() * interval '1 millisecond'
+           end,
            f.leased::int, f.leased::int, case when f.leased then $12::uuid end
       from fan f
       join counted c on c.id = f.id and c.refusal = 0

@@ -30,7 +30,7 @@ pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
 pub use projects::{DeletedProject, ProjectRow};
 pub use queue::{
     AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, NextDue,
-    Refusal, Retried,
+    Refusal, Retried, SPREAD,
 };
 pub use redelivery::{Change, Only};
 pub use tallies::{OutcomesRow, TallyRow};

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
@@ -14,6 +15,9 @@ use super::{Store, retried};
 
 /// The statement that leases due deliveries, for those who want to see its plan.
 pub const CLAIM: &str = include_str!("claim.sql");
+
+/// By how much deliveries that wait are due later than their event, at most: their places in the queue differ.
+pub const SPREAD: Duration = Duration::from_millis(1);
 
 /// Seconds that a lease outlasts its trigger's timeout: time to wait for a slot and to write the outcome down.
 pub const LEASE_SLACK: f64 = 15.0;
@@ -81,6 +85,8 @@ pub struct Claimed {
     pub fence: i32,
     pub run: i16,
     pub trigger_version: i64,
+    /// When it was due.
+    pub was_due: DateTime<Utc>,
     pub event_type: Option<String>,
     pub data: Option<String>,
     pub event_due_at: Option<DateTime<Utc>>,
@@ -194,17 +200,16 @@ impl Store {
         .await
     }
 
-    /// Leases due deliveries of the given triggers to a node: at most `limit`, and of each trigger no more than it has free
-    /// slots. `slots` holds the free slots of the triggers this node is busy with; the others have all theirs. What is due
-    /// before `from` is left alone.
+    /// Leases due deliveries of the given triggers to a node, of each from a time on: at most `limit`, and of each trigger no
+    /// more than it has free slots. `slots` holds the free slots of the triggers this node is busy with; the others have all
+    /// theirs.
     pub async fn claim(
         &self,
         node: Uuid,
-        triggers: &[i32],
+        triggers: (&[i32], &[DateTime<Utc>]),
         slots: (&[i32], &[i32]),
         default_concurrency: i32,
         limit: i32,
-        from: DateTime<Utc>,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         retried(|| {
             sqlx::query_file_as!(
@@ -216,8 +221,8 @@ impl Store {
                 default_concurrency,
                 limit,
                 LEASE_SLACK,
-                from,
-                triggers
+                triggers.1,
+                triggers.0
             )
             .fetch_all(&self.relaxed)
         })
