@@ -46,13 +46,13 @@ pub struct Books {
 
 impl Books {
     pub fn new(acknowledged: &[Acknowledged], triggers: &[i32], arrivals: &[Arrival]) -> Self {
-        let mut seen: HashMap<Delivery, Vec<&Arrival>> = HashMap::with_capacity(arrivals.len());
+        let mut seen: HashMap<Delivery, usize> = HashMap::with_capacity(arrivals.len());
         for arrival in arrivals {
-            seen.entry(arrival.delivery).or_default().push(arrival);
+            *seen.entry(arrival.delivery).or_default() += 1;
         }
-        let again = seen.values().find(|requests| requests.len() > 1).map(|requests| {
-            let told =
-                requests.iter().map(|one| format!("attempt {} after {:?}", one.attempt, one.at - requests[0].at));
+        let again = arrivals.iter().find(|arrival| seen[&arrival.delivery] > 1).map(|first| {
+            let requests = arrivals.iter().filter(|one| one.delivery == first.delivery);
+            let told = requests.map(|one| format!("attempt {} after {:?}", one.attempt, one.at - first.at));
             told.collect::<Vec<_>>().join(", ")
         });
         let expected = acknowledged.iter().flat_map(|event| triggers.iter().map(|trigger| (event.id, *trigger)));

@@ -2,7 +2,7 @@
 //!
 //! Every `AnyView` of Leptos carries a pointer to a function that hydrates it step by step, for pages whose code is loaded on
 //! demand. Only `hydrate_lazy` calls through those pointers, and this application, which loads all of its code at once,
-//! hydrates with `hydrate_body`. Source: pull request 4438 of leptos-rs/leptos, which measured the same.
+//! hydrates with `hydrate_body`. Source: pull request 4438 of leptos-rs/leptos, on the same duplication.
 
 use std::collections::HashSet;
 use std::path::Path;

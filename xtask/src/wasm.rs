@@ -125,9 +125,7 @@ pub fn bind(wasm: &Path, work: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
 /// Shrinks the wasm to less than half with wasm-opt, from npm's binaryen. Only a larger download is lost without it.
 fn optimize(wasm: &Path, work: &Path) {
     if !has("npm") {
-        eprintln!(
-            "npm is not installed: the browser's part stays larger than it could be (about 1 MB instead of 0.5)."
-        );
+        eprintln!("npm is not installed: the browser's part stays larger than it could be.");
         return;
     }
     step("Making the browser's part small (wasm-opt)");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Findings, Scenario};
+use crate::books::Books;
 use crate::context::Context;
 use crate::system::{Shape, System};
 
@@ -49,13 +50,7 @@ async fn together(context: &Context) -> Result<Findings> {
         let migrations = system.database.number("select count(*) from _sqlx_migrations where success").await?;
         let instances = system.database.number("select count(*) from instance").await?;
         ensure!(migrations >= 1 && instances == 1, "{migrations} migrations and {instances} instances");
-        let logged = system.logged()?;
-        ensure!(logged.is_empty(), "the nodes complained: {logged}");
-        let load = system.load(RATE).await?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        system.all_run()?;
-        let (_, books) = system.close_books(load, 0).await?;
-        system.stop().await?;
+        let books = work_quietly(system).await?;
         acknowledged += books.acknowledged;
         delivered += books.delivered;
     }
@@ -109,17 +104,11 @@ async fn upgrade(context: &Context) -> Result<Findings> {
         slowest = slowest.max(clock.elapsed());
         let migrations = system.database.number("select count(*) from _sqlx_migrations where success").await?;
         ensure!(migrations as usize == MIGRATIONS.iter().count(), "{migrations} migrations have run");
-        let logged = system.logged()?;
-        ensure!(logged.is_empty(), "the nodes complained: {logged}");
         let (status, answer) = system.get("/v1/api/default/eventing/events?status=failed&limit=100").await?;
         let failed = serde_json::from_str::<Value>(&answer)?["events"].as_array().map_or(0, Vec::len);
         ensure!(status == 200 && failed == OLD_EVENTS, "{failed} failed events are found: {answer}");
 
-        let load = system.load(RATE).await?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        system.all_run()?;
-        let (_, books) = system.close_books(load, 0).await?;
-        system.stop().await?;
+        let books = work_quietly(system).await?;
         acknowledged += books.acknowledged;
         delivered += books.delivered;
         ensure!(books.delivered >= 2 * (books.acknowledged + OLD_EVENTS), "what was pending was not delivered");
@@ -129,6 +118,18 @@ async fn upgrade(context: &Context) -> Result<Findings> {
         slowest.as_secs_f64()
     );
     Ok(Findings { rounds: context.rounds(), text })
+}
+
+/// The nodes have started without a warning, deliver for a moment, and stop.
+async fn work_quietly(mut system: System) -> Result<Books> {
+    let logged = system.logged()?;
+    ensure!(logged.is_empty(), "the nodes complained: {logged}");
+    let load = system.load(RATE).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    system.all_run()?;
+    let (_, books) = system.close_books(load, 0).await?;
+    system.stop().await?;
+    Ok(books)
 }
 
 /// The partitions with their bounds.

@@ -263,3 +263,60 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::Duration::milliseconds((seconds * 1_000.0) as i64)
+    }
+
+    fn look(now: f64, earliest: Option<f64>) -> NextDue {
+        NextDue { seconds: None, triggers: Vec::new(), earliest: earliest.map(at), now: at(now) }
+    }
+
+    #[test]
+    fn a_floor_lies_under_all_that_is_pending_and_some_time_behind() {
+        let mut floor = Floor::found(&look(100.0, Some(40.0)), Duration::ZERO);
+        assert_eq!(floor.at, at(40.0));
+        floor.rise(&look(101.0, Some(70.0)));
+        assert_eq!(floor.at, at(70.0));
+        for nothing_old in [None, Some(100.5), Some(103.0)] {
+            floor.rise(&look(102.0, nothing_old));
+            assert_eq!(floor.at, at(100.0), "what was due since may not be visible yet");
+        }
+    }
+
+    #[test]
+    fn a_floor_that_was_hard_to_find_holds_longer() {
+        let holds = |took| Floor::found(&look(0.0, None), took).until - Instant::now();
+        for (took, least, most) in [(1, 0, 1), (200, 3, 4), (60_000, 59, 60)] {
+            let time = holds(Duration::from_millis(took));
+            assert!(time > Duration::from_secs(least) && time <= Duration::from_secs(most), "{took} ms: {time:?}");
+        }
+        assert!(Floor::none().is_stale());
+    }
+
+    #[test]
+    fn claims_go_on_where_each_trigger_was_left() {
+        let claimed = |trigger_id, due| Claimed {
+            event_id: uuid::Uuid::nil(),
+            trigger_id,
+            project_id: 1,
+            attempt: 1,
+            fence: 1,
+            run: 0,
+            trigger_version: 1,
+            was_due: at(due),
+            event_type: None,
+            data: None,
+            event_due_at: None,
+        };
+        let mut places = Places::new(vec![3, 5, 7], at(10.0));
+        places.pass(&[claimed(5, 12.0), claimed(3, 11.0), claimed(5, 11.5)]);
+        assert_eq!(places.from, [at(11.0), at(12.0), at(10.0)]);
+        places.pass(&[claimed(7, 20.0)]);
+        assert_eq!(places.from, [at(11.0), at(12.0), at(20.0)]);
+    }
+}

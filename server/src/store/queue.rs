@@ -16,7 +16,8 @@ use super::{Store, retried};
 /// The statement that leases due deliveries, for those who want to see its plan.
 pub const CLAIM: &str = include_str!("claim.sql");
 
-/// By how much deliveries that wait are due later than their event, at most: their places in the queue differ.
+/// By how much deliveries that wait are due later than their event, at most, so that their places in the queue differ;
+/// `accept.sql` adds it.
 pub const SPREAD: Duration = Duration::from_millis(1);
 
 /// Seconds that a lease outlasts its trigger's timeout: time to wait for a slot and to write the outcome down.
