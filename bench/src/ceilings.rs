@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use hdrhistogram::Histogram;
 use rig::Database;
 use server::delivery::cloud_event::Event;
 use server::delivery::{Client, NetworkGuard};
@@ -22,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use url::Url;
 use uuid::Uuid;
+
+use crate::receiver::latency_histogram;
 
 /// The process that forwards every event at once to a webhook, without a database: the same framework, the same parser,
 /// the same HTTP client, and its answer after the webhook's.
@@ -72,16 +75,15 @@ impl Forwarder {
 /// Rows in one statement of the SQL ceilings.
 const BATCH: usize = 50;
 
-/// Identifiers as the engine makes them, UUIDv7, for as many rows as a batch has.
-const IDS: &str =
-    "(select (substr(uuid_at(now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id
-   from generate_series(1, 50))";
-
-fn accept_statement() -> String {
+/// Accepts so many events, with identifiers as the engine makes them: UUIDv7.
+fn accept_statement(events: usize) -> String {
     format!(
-        "with new_events as (
+        "with ids as (
+           select (substr(uuid_at(now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id
+             from generate_series(1, {events})
+         ), new_events as (
            insert into events (id, project_id, type, data, due_at, triggers)
-           select id, 1, 'bench', repeat('x', 200), now(), 1 from {IDS} ids
+           select id, 1, 'bench', repeat('x', 200), now(), 1 from ids
            returning id
          )
          insert into queue (event_id, trigger_id, project_id, due_at) select id, :client_id, 1, now() from new_events;"
@@ -101,26 +103,59 @@ pub async fn sql_cycle(database: &Database, time: Duration) -> Result<f64> {
          )
          insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, duration_us, response_status)
          select event_id, 1, :client_id, 0, 1, 'delivered', now(), 1000, 200 from gone;",
-        accept_statement()
+        accept_statement(BATCH)
     );
-    pgbench(database, &script, time).await
+    batches(database, &script, time).await
 }
 
 /// Events a second through the accepting statement alone, by pgbench.
 pub async fn sql_accept(database: &Database, time: Duration) -> Result<f64> {
-    pgbench(database, &accept_statement(), time).await
+    batches(database, &accept_statement(BATCH), time).await
 }
 
-async fn pgbench(database: &Database, script: &str, time: Duration) -> Result<f64> {
+/// Microseconds that PostgreSQL alone takes to accept one event durably, so many a second.
+pub async fn sql_latency(database: &Database, rate: f64, time: Duration) -> Result<Histogram<u64>> {
+    let folder = tempfile::tempdir()?;
+    let prefix = folder.path().join("log").to_string_lossy().into_owned();
+    let more =
+        ["--client=4".to_owned(), format!("--rate={rate}"), "--log".to_owned(), format!("--log-prefix={prefix}")];
+    pgbench(database, &accept_statement(1), time, "on", &more).await?;
+    let mut latency = latency_histogram()?;
+    for file in std::fs::read_dir(folder.path())? {
+        for line in std::fs::read_to_string(file?.path())?.lines() {
+            // The third column is the time from when the transaction was to begin until its end.
+            let micros = line.split(' ').nth(2).and_then(|column| column.parse().ok());
+            latency.saturating_record(micros.with_context(|| format!("pgbench logged {line:?}"))?);
+        }
+    }
+    Ok(latency)
+}
+
+/// Rows a second of a script that works on batches, without waiting for the disk at all, which the engine may not do: this
+/// is what the cores can do.
+async fn batches(database: &Database, script: &str, time: Duration) -> Result<f64> {
+    let text = pgbench(database, script, time, "off", &["--client=4".to_owned()]).await?;
+    let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next());
+    let rate: f64 = rate.with_context(|| format!("pgbench said {text:?}"))?.parse()?;
+    Ok(rate * BATCH as f64)
+}
+
+async fn pgbench(
+    database: &Database,
+    script: &str,
+    time: Duration,
+    synchronous_commit: &str,
+    more: &[String],
+) -> Result<String> {
     let program = find_pgbench().context("pgbench is not installed; on Debian it comes with the package postgresql")?;
     let file = tempfile::NamedTempFile::new()?;
     // One statement a line is what pgbench reads.
     let lines: Vec<_> = script.split(';').map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     std::fs::write(file.path(), lines.join(";\n"))?;
     let output = Command::new(program)
-        // Without waiting for the disk at all, which the engine may not do: this is what the cores can do.
-        .env("PGOPTIONS", "-c synchronous_commit=off")
-        .args(["--no-vacuum", "--protocol=prepared", "--client=4", "--jobs=1", "--username=mission_control"])
+        .env("PGOPTIONS", format!("-c synchronous_commit={synchronous_commit}"))
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--username=mission_control"])
+        .args(more)
         .arg(format!("--time={}", time.as_secs().max(1)))
         .arg("--file")
         .arg(file.path())
@@ -129,11 +164,10 @@ async fn pgbench(database: &Database, script: &str, time: Duration) -> Result<f6
         .arg(&database.name)
         .output()
         .await?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let Some(rate) = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()) else {
+    if !output.status.success() {
         bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    Ok(rate.parse::<f64>()? * BATCH as f64)
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn find_pgbench() -> Option<PathBuf> {

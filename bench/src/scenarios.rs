@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use rig::Database;
 
-use crate::ceilings::{Forwarder, sql_accept, sql_cycle};
+use crate::ceilings::{Forwarder, sql_accept, sql_cycle, sql_latency};
 use crate::load::Load;
 use crate::past::{DAYS, Past};
 use crate::receiver::{Behaviour, Receiver};
@@ -85,13 +86,18 @@ async fn http_alone(bench: &Bench) -> Result<f64> {
     Ok(load.closed(64, bench.scale.time).await?.rate())
 }
 
-/// The whole cycle, and accepting alone.
-async fn sql_alone(bench: &Bench) -> Result<(f64, f64)> {
+/// A database with the schema and nobody at work.
+async fn bare_database(bench: &Bench) -> Result<Database> {
     let Setup { database, nodes } = bench.nodes(1).await?;
     for node in nodes {
-        // Only its schema was wanted.
         node.stop().await?;
     }
+    Ok(database)
+}
+
+/// The whole cycle, and accepting alone.
+async fn sql_alone(bench: &Bench) -> Result<(f64, f64)> {
+    let database = bare_database(bench).await?;
     let accept = sql_accept(&database, bench.scale.time).await?;
     database.execute("truncate events, queue, deliveries").await?;
     let cycle = sql_cycle(&database, bench.scale.time).await?;
@@ -237,6 +243,14 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
                 Bar::AtMost(3.0),
             );
         }
+    }
+    // What of it is PostgreSQL's: to accept one event, without a node, a webhook, or anything before or after it.
+    let database = bare_database(bench).await?;
+    let alone = sql_latency(&database, 500.0, bench.scale.time.max(Duration::from_secs(5))).await?;
+    database.pool.close().await;
+    for (name, percentile) in [("p50", 50.0), ("p99", 99.0)] {
+        let what = format!("one durable transaction of PostgreSQL alone at 500/s, {name}");
+        report.add(TABLE, what, millis(&alone, percentile), "ms", Bar::None);
     }
     // One caller that waits for the webhook's answer, beside one that calls the webhook itself.
     let direct = Load { path: "/hook", expected: 200, ..Load::to(bench.clock, vec![bench.receiver.address()]) };
