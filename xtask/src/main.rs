@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod css;
+mod lighthouse;
 mod prepare;
 mod run;
 mod setup;
@@ -64,6 +65,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Rates the pages of a release build with Lighthouse, and renews docs/lighthouse.md
+    Lighthouse,
     /// Checks all SQL against a scratch database on the server of DATABASE_URL, and records it in .sqlx
     Prepare,
 }
@@ -87,6 +90,7 @@ fn carry_out(cli: &Cli) -> Result<()> {
         Command::Test { screenshots } => tests::run(cli.yes, *screenshots),
         Command::Bench { quick, only, .. } => bench::run(cli.yes, *quick, only),
         Command::Chaos { arguments } => chaos::run(cli.yes, arguments),
+        Command::Lighthouse => lighthouse::run(cli.yes),
         Command::Prepare => prepare::run(),
     }
 }

@@ -1,3 +1,5 @@
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -48,14 +50,24 @@ fn breaking() -> Result<()> {
 /// The tests in a real browser, against the binary that `cargo test` has built.
 fn end_to_end(screenshots: bool) -> Result<()> {
     step("End-to-end tests");
-    let folder = "end2end";
-    execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))?;
-    let binary = std::fs::canonicalize("target/debug/mission-control").context("cargo test has left no binary")?;
-    let mut playwright = command("npx", ["playwright", "test"]);
-    playwright.current_dir(folder).env("MC_BINARY", binary).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+    install("end2end")?;
+    let mut playwright = playwright(Path::new("target/debug/mission-control"))?;
     if screenshots {
         std::fs::create_dir_all("docs/screenshots")?;
         playwright.env("MC_SCREENSHOTS", std::fs::canonicalize("docs/screenshots")?);
     }
     execute(&mut playwright)
+}
+
+/// Installs what a folder's package.json names.
+pub fn install(folder: &str) -> Result<()> {
+    execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))
+}
+
+/// Playwright against a server's binary.
+pub fn playwright(server: &Path) -> Result<Command> {
+    let binary = std::fs::canonicalize(server).with_context(|| format!("there is no {}", server.display()))?;
+    let mut playwright = command("npx", ["playwright", "test"]);
+    playwright.current_dir("end2end").env("MC_BINARY", binary).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+    Ok(playwright)
 }
