@@ -13,7 +13,7 @@ use http::{Method, StatusCode, Uri};
 use leptos::prelude::provide_context;
 use serde::de::DeserializeOwned;
 use server::eventing::{Error, Eventing};
-use server::model::{EventFilter, EventForm, JobAction, JobForm, ProjectForm, TriggerForm};
+use server::model::{DefaultsForm, EventFilter, EventForm, JobAction, JobForm, ProjectForm, TriggerForm};
 
 use crate::Posted;
 use crate::shell::shell;
@@ -130,10 +130,13 @@ async fn settings(State(eventing): State<Eventing>, Path(project): Path<String>,
     };
     let intent = values.get("intent").to_owned();
     let form: ProjectForm = values.parse();
+    let mut defaults = None;
+    let here = format!("/projects/{project}/settings");
     let done = match intent.as_str() {
-        "rename" => {
-            let renamed = eventing.rename_project(&project, &form).await;
-            renamed.map(|()| format!("/projects/{project}/settings"))
+        "rename" => eventing.rename_project(&project, &form).await.map(|()| here),
+        "defaults" => {
+            let form = defaults.insert(values.parse::<DefaultsForm>());
+            eventing.set_trigger_defaults(&project, form).await.map(|()| here)
         }
         "delete" => eventing.delete_project_by_form(&project, &form).await.map(|_| "/projects".to_owned()),
         other => Err(Error::Malformed(format!("The page has no form {other:?}."))),
@@ -141,7 +144,7 @@ async fn settings(State(eventing): State<Eventing>, Path(project): Path<String>,
     match done {
         Ok(target) => Redirect::to(&target).into_response(),
         Err(error) => {
-            let posted = Posted { intent, project: Some(form), ..Posted::default() };
+            let posted = Posted { intent, project: Some(form), defaults, ..Posted::default() };
             show_again(eventing, request, error, posted).await
         }
     }

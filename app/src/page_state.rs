@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use server::model::{EventForm, FieldError, JobForm, ProjectForm, TriggerForm};
+use server::model::{DefaultsForm, EventForm, FieldError, JobForm, ProjectForm, TriggerForm};
 
 use crate::theme::Theme;
 
@@ -10,6 +10,7 @@ pub struct Posted {
     /// Which of the page's forms it was, where the page has several open at once.
     pub intent: String,
     pub project: Option<ProjectForm>,
+    pub defaults: Option<DefaultsForm>,
     pub trigger: Option<TriggerForm>,
     pub event: Option<EventForm>,
     pub job: Option<JobForm>,

@@ -102,6 +102,7 @@ test("an event tells its whole story, and is delivered again", async ({ page, pr
   await expect(delivery.getByTestId("delivery-error").last()).toContainText("503");
   await expect(delivery.getByTestId("response-body").last()).toContainText("maintenance");
   await expect(delivery).toContainText(receiver.url);
+  await expect(delivery.getByTestId("course").last()).toHaveText(/first byte after [0-9.]+ ms · total [0-9.]+ ms$/);
   await expect(page.getByLabel("CloudEvent", { exact: true })).toContainText('"specversion": "1.0-rc1"');
   await screenshot(page, "event");
 
@@ -111,6 +112,27 @@ test("an event tells its whole story, and is delivered again", async ({ page, pr
   await expect(delivery.getByRole("heading", { name: /Redelivery 1/ })).toContainText("delivered");
   await expect.poll(() => receiver.events.length).toBe(4);
   expect(new Set(receiver.events.map((event) => event.id))).toEqual(new Set([eventId]));
+});
+
+test("an event is edited and sent again as another one", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "shop", "paid", receiver.url);
+  const { eventId } = await server.queue(project, { type: "paid", data: { order: "first" } });
+  await server.queue(project, { type: "paid", data: { order: "second" } });
+  await page.goto(`${eventsPage(project)}/${eventId}`);
+  await page.getByRole("link", { name: "Edit and send" }).click();
+  const dialog = page.getByRole("dialog", { name: "Trigger shop" });
+  // Its own data, not the last of its type.
+  await expect(dialog.getByLabel("Event Data")).toHaveValue('{\n  "order": "first"\n}');
+  await dialog.getByLabel("Event Data").fill('{"order": "third"}');
+  await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+  await expect(dialog.getByRole("heading", { name: "Event queued" })).toBeVisible();
+  await expect.poll(() => receiver.events.map((event) => (event.data as { order: string }).order)).toEqual(["first", "second", "third"]);
+  expect(receiver.events[2].id).not.toBe(eventId);
+
+  await page.goto(`${triggersPage(project)}?trigger=shop&from=00000000-0000-7000-8000-000000000000`);
+  await expect(dialog).toContainText("There is no event");
+  await expect(dialog.getByLabel("Event Data")).toHaveValue("{}");
 });
 
 test("a scheduled event says when it is due, and is cancelled", async ({ page, project, server }) => {

@@ -92,8 +92,19 @@ test("without JavaScript a theme is chosen, and an event is scheduled", async ({
 test("without JavaScript a project is renamed and deleted", async ({ page, project }) => {
   await page.goto(`/projects/${project}/settings`);
   await page.getByLabel("Title").fill("The Shop");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByLabel("Title")).toHaveValue("The Shop");
+  await page.getByLabel("Retries").fill("101");
+  await page.getByLabel("Longest wait").fill("9000");
+  await page.getByRole("button", { name: "Save defaults" }).click();
+  await expect(page.getByLabel("Retries")).toHaveAccessibleDescription(/from 0 to 100/);
+  await expect(page.getByLabel("Longest wait")).toHaveValue("9000");
+  await page.getByLabel("Retries").fill("9");
+  await page.getByRole("button", { name: "Save defaults" }).click();
+  await page.goto(`${triggersPage(project)}?add`);
+  await expect(page.getByLabel("Retries")).toHaveValue("9");
+  await expect(page.getByLabel("Longest wait")).toHaveValue("9000");
+  await page.goto(`/projects/${project}/settings`);
   await page.getByRole("link", { name: "Delete project" }).click();
   await page.getByLabel("Project name").fill("no");
   await page.getByRole("button", { name: "Delete project" }).click();

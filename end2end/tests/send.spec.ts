@@ -54,6 +54,7 @@ test("a synchronous response is shown in the page, and a reload keeps it", async
     await expect(dialog.getByRole("heading", { name: "Webhook response" })).toBeVisible();
     await expect(dialog.getByTestId("http-status")).toHaveText("HTTP 201");
     await expect(dialog.getByTestId("duration")).toHaveText(/^[0-9.]+ ms$/);
+    await expect(dialog.getByTestId("course")).toHaveText(/^(connect [0-9.]+ ms|connection reused) · first byte after [0-9.]+ ms · total [0-9.]+ ms$/);
     // As the webhook wrote it: the zeros of the number too.
     await expect(dialog.getByTestId("response-body")).toContainText('"cost": 0.000400');
     await expect(dialog.getByTestId("response-body")).toContainText('"messageId": "msg_2Kd81"');

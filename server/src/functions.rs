@@ -7,8 +7,8 @@ use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Changed, EventCount, EventDetail, EventFilter, EventForm, EventOutcome, EventPage, EventQuery, Job, JobForm,
-    Overview, Project, ProjectForm, ProjectSettings, Queued, Range, Submitted, TriggerForm, TriggerHealth,
+    Changed, DefaultsForm, EventCount, EventDetail, EventFilter, EventForm, EventOutcome, EventPage, EventQuery, Job,
+    JobForm, Overview, Project, ProjectForm, ProjectSettings, Queued, Range, Submitted, TriggerForm, TriggerHealth,
     TriggersPage,
 };
 
@@ -68,6 +68,12 @@ pub async fn load_settings(project: String) -> Result<ProjectSettings, Failure> 
 #[server(endpoint = "rename_project", input = Json)]
 pub async fn rename_project(project: String, form: ProjectForm) -> Result<Submitted<()>, Failure> {
     on_server::submitted(on_server::eventing()?.rename_project(&project, &form).await)
+}
+
+/// Sets what new triggers of a project get.
+#[server(endpoint = "set_trigger_defaults", input = Json)]
+pub async fn set_trigger_defaults(project: String, form: DefaultsForm) -> Result<Submitted<()>, Failure> {
+    on_server::submitted(on_server::eventing()?.set_trigger_defaults(&project, &form).await)
 }
 
 /// Deletes a project, where the form holds its name. Gives how many deliveries waited.
@@ -176,10 +182,18 @@ pub async fn load_overview(project: String, range: Range) -> Result<Overview, Fa
     on_server::plainly(on_server::eventing()?.overview(&project, range).await)
 }
 
-/// The data last sent with a type.
-#[server(endpoint = "last_data")]
-pub async fn last_data(project: String, event_type: String) -> Result<Option<String>, Failure> {
-    on_server::plainly(on_server::eventing()?.last_data(&project, &event_type).await)
+/// The data last sent with a type, or that of an event.
+#[server(endpoint = "earlier_data")]
+pub async fn earlier_data(
+    project: String,
+    event_type: String,
+    event_id: Option<String>,
+) -> Result<Option<String>, Failure> {
+    let eventing = on_server::eventing()?;
+    on_server::plainly(match event_id {
+        Some(id) => eventing.data_of(&project, &id).await.map(Some),
+        None => eventing.last_data(&project, &event_type).await,
+    })
 }
 
 #[cfg(feature = "ssr")]

@@ -20,6 +20,7 @@ use crate::api::problem::Problem;
 use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::connections::{self, Limits};
+use crate::delivery::client::Unusable;
 use crate::delivery::{Client, NetworkGuard};
 use crate::eventing::Eventing;
 use crate::limits::limits;
@@ -46,8 +47,8 @@ pub enum ServeError {
     Embedded(#[from] EmbeddedError),
     #[error("The database cannot be used: {0}")]
     Database(sqlx::Error),
-    #[error("The HTTP client cannot be set up: {0}")]
-    Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Client(#[from] Unusable),
     #[error("The HTTP server failed: {0}")]
     Http(std::io::Error),
 }

@@ -18,7 +18,7 @@ pub fn Field(
     #[prop(into)] error: Signal<Option<String>>,
     #[prop(default = "text")] kind: &'static str,
     #[prop(optional)] hint: &'static str,
-    #[prop(optional)] placeholder: &'static str,
+    #[prop(optional, into)] placeholder: String,
     /// Id of a datalist that is offered while typing.
     #[prop(optional)]
     list: Option<&'static str>,

@@ -5,7 +5,7 @@ use server::functions::load_outcome;
 use server::model::{Attempt, Delivery, DeliveryStatus, EventOutcome};
 use web_sys::js_sys::Date;
 
-use super::words::{milliseconds, what_went_wrong};
+use super::words::{course, milliseconds, what_went_wrong};
 use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, When};
 
 /// Between two looks at an event that is under way, and at one whose time has not come.
@@ -126,6 +126,7 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
         (_, n) => format!("{n} attempts"),
     };
     let duration = last.as_ref().map(|attempt| milliseconds(attempt.duration_us));
+    let course = last.as_ref().and_then(course);
     let response = last.and_then(|attempt| attempt.response);
     let status = response.as_ref().map(|response| format!("HTTP {}", response.status));
     let failed = delivery.status == DeliveryStatus::Failed;
@@ -142,6 +143,7 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
             </div>
             <div class="flex flex-col gap-2 p-3">
                 {wrong.map(|wrong| view! { <p class="text-sm text-bad" data-testid="delivery-error">{wrong}</p> })}
+                {course.map(|course| view! { <p class="text-xs text-soft tabular-nums" data-testid="course">{course}</p> })}
                 {response.map(|response| view! { <ResponseView response=response/> })}
                 {(delivery.history.len() > 1).then(|| view! { <Attempts history=delivery.history open=failed/> })}
             </div>

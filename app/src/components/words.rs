@@ -1,6 +1,6 @@
 //! What happened, as people say it.
 
-use server::model::Delivery;
+use server::model::{Attempt, Delivery};
 
 /// Characters of a webhook's answer that are quoted.
 const QUOTED: usize = 120;
@@ -12,6 +12,22 @@ pub fn milliseconds(micros: u32) -> String {
         10_000..10_000_000 => format!("{} ms", micros / 1_000),
         _ => format!("{:.1} s", f64::from(micros) / 1_000_000.0),
     }
+}
+
+/// How the time of an attempt went by, as far as that is known.
+pub fn course(attempt: &Attempt) -> Option<String> {
+    let timings = attempt.timings;
+    let reused = timings.connect_us.is_none() && timings.first_byte_us.is_some();
+    let part = |name: &str, micros: Option<u32>| micros.map(|micros| format!("{name} {}", milliseconds(micros)));
+    let parts = [
+        reused.then(|| "connection reused".to_owned()),
+        part("DNS", timings.dns_us),
+        part("connect", timings.connect_us),
+        part("TLS", timings.tls_us),
+        part("first byte after", timings.first_byte_us),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("{} · total {}", parts.join(" · "), milliseconds(attempt.duration_us)))
 }
 
 /// How many times, in words while they are few.
@@ -55,9 +71,9 @@ pub fn what_went_wrong(delivery: &Delivery) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use server::model::{Attempt, Delivery, DeliveryStatus, Response};
+    use server::model::{Attempt, Delivery, DeliveryStatus, Response, Timings};
 
-    use super::{milliseconds, times, what_went_wrong};
+    use super::{course, milliseconds, times, what_went_wrong};
 
     #[test]
     fn durations_are_short() {
@@ -77,6 +93,7 @@ mod tests {
             number: at as u16 + 1,
             started_at: String::new(),
             duration_us: 0,
+            timings: Timings::default(),
             response: status.map(|status| Response { status, headers: Vec::new(), body: body.to_owned(), cut: false }),
             error: error.map(str::to_owned),
             node: None,
@@ -88,6 +105,25 @@ mod tests {
             error: error.map(str::to_owned),
             history: statuses.iter().enumerate().map(attempt).collect(),
         }
+    }
+
+    #[test]
+    fn the_course_of_an_attempt_says_what_was_done() {
+        let told = |timings| {
+            let delivery = failed(&[Some(200)], "", None);
+            course(&Attempt { duration_us: 21_000, timings, ..delivery.history[0].clone() })
+        };
+        let first_byte_us = Some(20_100);
+        let reused = Timings { first_byte_us, ..Timings::default() };
+        assert_eq!(told(reused).as_deref(), Some("connection reused · first byte after 20 ms · total 21 ms"));
+        let new = Timings { dns_us: Some(1_200), connect_us: Some(300), tls_us: Some(8_000), first_byte_us };
+        assert_eq!(
+            told(new).as_deref(),
+            Some("DNS 1.2 ms · connect 0.3 ms · TLS 8.0 ms · first byte after 20 ms · total 21 ms")
+        );
+        let unreachable = Timings { dns_us: Some(1_200), ..Timings::default() };
+        assert_eq!(told(unreachable).as_deref(), Some("DNS 1.2 ms · total 21 ms"));
+        assert_eq!(told(Timings::default()), None);
     }
 
     #[test]

@@ -98,6 +98,42 @@ async fn projects_are_created_and_listed() {
 }
 
 #[tokio::test]
+async fn new_triggers_get_what_their_project_has_for_them() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let defaults = json!({"retries": 7, "timeout": 1_500, "backoffFirst": 250});
+    let put = async |body: &Value| server.post("/v1/config/projects/shop", body).await;
+    let saved = put(&json!({"name": "Shop", "triggerDefaults": defaults})).await.expect(200).json();
+    assert_eq!(saved["result"], json!({"id": "shop", "name": "Shop", "triggerDefaults": defaults}));
+
+    let trigger = async |name: &str, more: Value| {
+        let mut body = json!({"type": "t", "url": "http://127.0.0.1:9000/"});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let path = format!("/v1/config/projects/shop/eventing/triggers/{name}");
+        server.post(&path, &body).await.expect(200).json()["result"].clone()
+    };
+    let plain = trigger("plain", json!({})).await;
+    let numbers = |of: &Value| ["retries", "timeout", "backoffFirst", "backoffMax"].map(|key| of[key].clone());
+    assert_eq!(numbers(&plain), [json!(7), json!(1_500), json!(250), Value::Null]);
+    let own = trigger("own", json!({"retries": 0, "timeout": 9, "backoffFirst": 0, "backoffMax": 5})).await;
+    assert_eq!(numbers(&own), [json!(0), json!(9), json!(0), json!(5)], "what a trigger says counts");
+
+    // What is wrong changes nothing, not even the name.
+    let wrong = json!({"name": "Other", "triggerDefaults": {"retries": 101, "timeout": 0, "backoffMax": -1}});
+    let mut fields = put(&wrong).await.expect(422).fields();
+    fields.sort();
+    assert_eq!(fields, ["backoffMax", "retries", "timeout"]);
+    // They stay until others are set, and what exists keeps what it has.
+    put(&json!({"name": "Shop"})).await.expect(200);
+    assert_eq!(numbers(&trigger("another", json!({})).await)[0], json!(7));
+    let none = put(&json!({"name": "Shop", "triggerDefaults": {}})).await.expect(200).json();
+    assert_eq!(none["result"], json!({"id": "shop", "name": "Shop"}));
+    assert_eq!(numbers(&trigger("last", json!({})).await), [json!(3), json!(5_000), Value::Null, Value::Null]);
+    let listed = server.get("/v1/config/projects/shop/eventing/triggers?id=plain").await.expect(200).json();
+    assert_eq!(numbers(&listed["result"][0]), numbers(&plain));
+}
+
+#[tokio::test]
 async fn a_deleted_project_takes_everything_with_it() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;

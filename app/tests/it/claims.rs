@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::json;
 use server::store::{
-    AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LeaseKey, Moved, Retried, Store, parse_database_url,
+    AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LeaseKey, Measured, Moved, Retried, Store,
+    parse_database_url,
 };
 use uuid::Uuid;
 
@@ -59,6 +60,7 @@ fn record() -> AttemptRecord {
     AttemptRecord {
         started_at: Utc::now(),
         duration_us: 1,
+        timings: Measured { first_byte_us: Some(1), ..Measured::default() },
         response_status: Some(500),
         response_cut: false,
         response_headers: None,

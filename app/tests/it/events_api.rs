@@ -337,6 +337,11 @@ async fn an_event_tells_everything() {
     assert_eq!(attempts[1]["response"]["body"], "done");
     assert_eq!(attempts[1]["error"], Value::Null);
     assert!(attempts[1]["durationMs"].as_f64().expect("a duration") > 0.0);
+    let timings = &attempts[0]["timings"];
+    assert_eq!((&timings["dnsMs"], &timings["tlsMs"]), (&Value::Null, &Value::Null), "an address over plain HTTP");
+    let millis = |name: &str| timings[name].as_f64().expect("a time");
+    assert!(0.0 < millis("connectMs") && millis("connectMs") < millis("firstByteMs"), "{timings}");
+    assert!(millis("firstByteMs") <= attempts[0]["durationMs"].as_f64().expect("a duration"), "{timings}");
     for attempt in attempts {
         assert_eq!(attempt["node"].as_str().expect("a node").len(), 36);
     }

@@ -233,7 +233,7 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
         }
     }
     for form in ["project=%00&event_type=%00", "project=default&event_type=%00", "project=%ff", "", "%"] {
-        for function in ["triggers", "outcome", "last_data", "projects", "nothing"] {
+        for function in ["triggers", "outcome", "earlier_data", "projects", "nothing"] {
             let request = server.http.post(server.url(&format!("/api/{function}")));
             let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
             let answer = crate::support::Answer::of(request).await;

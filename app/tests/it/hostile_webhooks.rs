@@ -104,6 +104,11 @@ async fn certificates_are_checked() {
     let good = authority.webhook("localhost", 2999).await;
     server.trigger("good", "good", &format!("https://localhost:{good}/"), json!({"retries": 0})).await;
     server.queue(&json!({"type": "good", "isSynchronous": true})).await.expect(200);
+    // Every part of it was done, one after the other.
+    let course = "select count(*) from deliveries
+                   where dns_us > 0 and connect_us > 0 and tls_us > 0
+                     and dns_us + connect_us + tls_us < first_byte_us and first_byte_us <= duration_us";
+    assert_eq!(database.count(course).await, 1);
     for (name, port, reason) in [
         ("expired", authority.webhook("localhost", 2001).await, "expired"),
         ("of-another", authority.webhook("example.org", 2999).await, "another name"),

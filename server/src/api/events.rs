@@ -182,11 +182,21 @@ fn attempt(attempt: &Attempt) -> Value {
     json!({
         "number": attempt.number,
         "startedAt": attempt.started_at,
-        "durationMs": f64::from(attempt.duration_us) / 1000.0,
+        "durationMs": millis(attempt.duration_us),
+        "timings": {
+            "dnsMs": attempt.timings.dns_us.map(millis),
+            "connectMs": attempt.timings.connect_us.map(millis),
+            "tlsMs": attempt.timings.tls_us.map(millis),
+            "firstByteMs": attempt.timings.first_byte_us.map(millis),
+        },
         "response": response,
         "error": attempt.error,
         "node": attempt.node,
     })
+}
+
+fn millis(micros: u32) -> f64 {
+    f64::from(micros) / 1000.0
 }
 
 fn object(headers: &[(String, String)]) -> Value {

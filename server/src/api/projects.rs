@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::ApiState;
 use super::body::JsonBytes;
 use super::problem::Problem;
-use crate::model::Project;
+use crate::eventing::DefaultsInput;
+use crate::model::{Project, TriggerDefaults};
 
 pub fn router() -> Router<ApiState> {
     Router::new()
@@ -20,7 +21,7 @@ async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "result": projects })))
 }
 
-/// Creates a project, or gives an existing one another name for people.
+/// Creates a project, or gives an existing one another name for people and other defaults for its new triggers.
 async fn put(
     State(state): State<ApiState>,
     Path(project): Path<String>,
@@ -29,9 +30,11 @@ async fn put(
     #[derive(Deserialize)]
     struct Body {
         name: Option<String>,
+        #[serde(rename = "triggerDefaults")]
+        defaults: Option<DefaultsInput>,
     }
     let body: Body = body.parse()?;
-    let project = state.eventing.put_project(&project, body.name.as_deref()).await?;
+    let project = state.eventing.put_project(&project, body.name.as_deref(), body.defaults).await?;
     Ok(Json(json!({ "result": shown(&project) })))
 }
 
@@ -42,5 +45,9 @@ async fn delete(State(state): State<ApiState>, Path(project): Path<String>) -> R
 }
 
 fn shown(project: &Project) -> Value {
-    json!({"id": project.name, "name": project.title})
+    let mut shown = json!({"id": project.name, "name": project.title});
+    if project.defaults != TriggerDefaults::default() {
+        shown["triggerDefaults"] = json!(project.defaults);
+    }
+    shown
 }

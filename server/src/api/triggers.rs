@@ -56,7 +56,7 @@ async fn put(
         .into());
     }
     let (input, ignored) = parse(name, object)?;
-    let saved = state.eventing.put_trigger(&project, &input).await?;
+    let saved = state.eventing.put_trigger(&project, input).await?;
     Ok(Json(Saved { result: Shown::of(&saved), ignored: &ignored }).into_response())
 }
 
@@ -79,8 +79,8 @@ fn parse(name: String, object: &RawValue) -> Result<(TriggerInput, Vec<String>),
         source: fields.take("source", string).unwrap_or(default.source),
         event_type: fields.take("type", string).unwrap_or_default(),
         url: fields.take("url", string).unwrap_or_default(),
-        retries: fields.take("retries", whole).unwrap_or(default.retries),
-        timeout_ms: fields.take("timeout", whole).unwrap_or(default.timeout_ms),
+        retries: fields.take("retries", whole),
+        timeout_ms: fields.take("timeout", whole),
         headers: fields.take("headers", headers).unwrap_or_default(),
         options: fields.take("options", object_text).unwrap_or(default.options),
         concurrency: fields.take("concurrency", whole),

@@ -6,13 +6,15 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use rustls::client::Resumption;
 use url::Url;
 
+use super::course::{Connecting, Course, Sessions, Timings};
 use super::guard::{GuardedResolver, Lookup, NetworkGuard, Refused, SystemLookup, Unresolved};
 use super::retry::parse_retry_after;
 
@@ -24,6 +26,9 @@ pub const KEPT_HEADERS: usize = 16 * 1024;
 
 /// Connections that have not been used for this long are closed.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+/// Servers whose TLS sessions are remembered, so that the next handshake is shorter.
+const TLS_SESSIONS: usize = 256;
 
 /// What a webhook answered.
 #[derive(Clone, Debug)]
@@ -42,6 +47,7 @@ pub struct Answer {
 pub struct Exchange {
     pub started_at: DateTime<Utc>,
     pub duration: Duration,
+    pub timings: Timings,
     /// Present as soon as the headers came, even where the body then broke.
     pub answer: Option<Answer>,
     /// Why the attempt failed, in plain words; `None`: it succeeded.
@@ -55,19 +61,30 @@ pub struct Client {
     guard: Arc<NetworkGuard>,
 }
 
+/// Why there can be no client.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("Webhooks cannot be called over TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("Webhooks cannot be called over HTTP: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
 impl Client {
-    pub fn new(guard: Arc<NetworkGuard>) -> reqwest::Result<Self> {
+    pub fn new(guard: Arc<NetworkGuard>) -> Result<Self, Unusable> {
         Self::with_lookup(guard, SystemLookup)
     }
 
     /// One that looks names up in a way of its own.
-    pub fn with_lookup(guard: Arc<NetworkGuard>, lookup: impl Lookup) -> reqwest::Result<Self> {
+    pub fn with_lookup(guard: Arc<NetworkGuard>, lookup: impl Lookup) -> Result<Self, Unusable> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("mission-control/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             // A proxy from the environment would resolve names behind the guard's back.
             .no_proxy()
             .dns_resolver(Arc::new(GuardedResolver::new(guard.clone(), lookup)))
+            .tls_backend_preconfigured(tls()?)
+            .connector_layer(Connecting)
             .pool_idle_timeout(IDLE_CONNECTION)
             .tcp_nodelay(true)
             .build()?;
@@ -77,16 +94,17 @@ impl Client {
     /// POSTs a JSON body and waits for the whole exchange, at most for `timeout`.
     pub async fn post(&self, url: &Url, headers: HeaderMap, body: Bytes, timeout: Duration) -> Exchange {
         let started_at = Utc::now();
-        let clock = Instant::now();
+        let course = Course::begin();
         let mut answer = None;
-        let outcome = tokio::time::timeout(timeout, self.exchange(url, headers, body, &mut answer)).await;
-        let duration = clock.elapsed();
+        let exchange = self.exchange(url, headers, body, &course, &mut answer);
+        let outcome = tokio::time::timeout(timeout, course.clone().of(exchange)).await;
+        let duration = course.elapsed();
         let error = match outcome {
             Ok(Ok(())) => answer.as_ref().and_then(refusal),
             Ok(Err(message)) => Some(message),
             Err(_) => Some(timed_out(timeout, answer.is_some())),
         };
-        Exchange { started_at, duration, answer, error }
+        Exchange { started_at, duration, timings: course.timings(), answer, error }
     }
 
     async fn exchange(
@@ -94,6 +112,7 @@ impl Client {
         url: &Url,
         headers: HeaderMap,
         body: Bytes,
+        course: &Course,
         answer: &mut Option<Answer>,
     ) -> Result<(), String> {
         self.guard.check_literal(url).map_err(|refused| refused.to_string())?;
@@ -104,6 +123,7 @@ impl Client {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
         let mut response = request.send().await.map_err(|error| in_plain_words(url, &error))?;
+        course.answered();
         let answer = answer.insert(Answer {
             status: response.status().as_u16(),
             headers: headers_json(response.headers()),
@@ -132,6 +152,21 @@ impl Client {
             }
         }
     }
+}
+
+/// As reqwest has it by itself: what this machine trusts, HTTP/1.1.
+fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(rustls_platform_verifier::Verifier::new(provider.clone())?);
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        // Custom in name only: it asks the platform, as reqwest does.
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::store(Arc::new(Sessions::new(TLS_SESSIONS)));
+    Ok(config)
 }
 
 /// Headers that a trigger may not set: they belong to the message itself or to the connection.

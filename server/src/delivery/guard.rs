@@ -12,10 +12,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
+
+use super::course::Course;
 
 /// Refused ranges and what they are, v4 and v6; of several that hold an address the first says why.
 const RESERVED: [(&str, &str); 36] = [
@@ -223,7 +226,10 @@ impl Resolve for GuardedResolver {
         let (guard, lookup) = (self.guard.clone(), self.lookup.clone());
         Box::pin(async move {
             let unresolved = |reason: String| Unresolved { name: name.as_str().to_owned(), reason };
-            let found = match lookup.addresses(name.as_str().to_owned()).await {
+            let clock = Instant::now();
+            let found = lookup.addresses(name.as_str().to_owned()).await;
+            Course::looked_up(clock.elapsed());
+            let found = match found {
                 Ok(addresses) => addresses,
                 Err(error) => return Err(unresolved(error.to_string()).into()),
             };

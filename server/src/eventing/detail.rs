@@ -14,6 +14,13 @@ use crate::model::{Attempt, DeliveryDetail, DeliveryStatus, EventDetail, Request
 use crate::store::{DataMatch, RunRow};
 
 impl Eventing {
+    /// The data of an event, as it was sent.
+    pub async fn data_of(&self, project: &str, id: &str) -> Result<String, Error> {
+        let id = event_id(id)?;
+        let event = self.store().event_as_accepted(project, id).await?;
+        event.map(|event| event.data).ok_or_else(|| unknown_event(project, id))
+    }
+
     /// All that is known of an event: what was sent, and every attempt of every delivery.
     pub async fn event(&self, project: &str, id: &str) -> Result<EventDetail, Error> {
         let id = event_id(id)?;
@@ -27,8 +34,14 @@ impl Eventing {
         if runs.iter().any(|run| run.attempts > 0) {
             for one in self.store().attempts(project_id, id).await? {
                 let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
-                let attempt =
-                    attempt(one.attempt, one.started_at, one.duration_us, response, Some(one.error), Some(one.node));
+                let attempt = attempt(
+                    one.attempt,
+                    one.started_at,
+                    (one.duration_us, one.timings),
+                    response,
+                    Some(one.error),
+                    Some(one.node),
+                );
                 attempts.entry((one.trigger_id, one.run)).or_default().push(attempt);
             }
         }
@@ -81,7 +94,7 @@ fn run(row: RunRow, mut attempts: Vec<Attempt>) -> Run {
     let finished_at = row.finished_at.map(iso);
     if let (Some(started_at), true) = (row.started_at, finished_at.is_some()) {
         let response = response(row.response_status, row.response_headers, row.response_body, row.response_cut);
-        let took = row.duration_us.unwrap_or(0);
+        let took = (row.duration_us.unwrap_or(0), row.timings);
         attempts.push(attempt(row.attempts, started_at, took, response, row.error.clone(), row.node));
     }
     Run {

@@ -11,8 +11,8 @@ use super::fields::Members;
 use super::request::{NewEvent, QueueRequest};
 use super::{Error, Eventing, may_be_project, unknown_project};
 use crate::delivery::cloud_event::iso;
-use crate::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response};
-use crate::store::{AcceptEvent, Accepted, Finished, OutcomeRow, Refusal};
+use crate::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response, Timings};
+use crate::store::{AcceptEvent, Accepted, Finished, Measured, OutcomeRow, Refusal};
 
 /// A waiting caller looks at the database this often even if nothing wakes it: another node may have delivered.
 const LOOK: Duration = Duration::from_millis(250);
@@ -105,8 +105,14 @@ impl Eventing {
         if rows.iter().any(|row| row.attempts > 1 || row.status.is_none()) {
             for one in self.store().attempts(event.project_id, id).await? {
                 let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
-                let attempt =
-                    attempt(one.attempt, one.started_at, one.duration_us, response, Some(one.error), Some(one.node));
+                let attempt = attempt(
+                    one.attempt,
+                    one.started_at,
+                    (one.duration_us, one.timings),
+                    response,
+                    Some(one.error),
+                    Some(one.node),
+                );
                 earlier.entry((one.trigger_id, one.run)).or_default().push(attempt);
             }
         }
@@ -137,6 +143,7 @@ impl Eventing {
                     status: Some(if one.delivered { "delivered" } else { "failed" }.to_owned()),
                     started_at: Some(record.started_at),
                     duration_us: Some(record.duration_us),
+                    timings: record.timings,
                     response_status: record.response_status,
                     response_cut: record.response_cut,
                     response_headers: record.response_headers,
@@ -254,7 +261,7 @@ fn delivery(row: OutcomeRow, mut history: Vec<Attempt>) -> Delivery {
         history.push(attempt(
             row.attempts,
             started_at,
-            row.duration_us.unwrap_or(0),
+            (row.duration_us.unwrap_or(0), row.timings),
             response,
             row.error.clone(),
             row.node,
@@ -274,10 +281,21 @@ pub(super) fn status(stored: Option<&str>) -> DeliveryStatus {
     }
 }
 
+impl From<Measured> for Timings {
+    fn from(measured: Measured) -> Self {
+        Self {
+            dns_us: measured.dns_us.map(i32::unsigned_abs),
+            connect_us: measured.connect_us.map(i32::unsigned_abs),
+            tls_us: measured.tls_us.map(i32::unsigned_abs),
+            first_byte_us: measured.first_byte_us.map(i32::unsigned_abs),
+        }
+    }
+}
+
 pub(super) fn attempt(
     number: i16,
     started_at: DateTime<Utc>,
-    duration_us: i32,
+    (duration_us, timings): (i32, Measured),
     response: Option<Response>,
     error: Option<String>,
     node: Option<Uuid>,
@@ -286,6 +304,7 @@ pub(super) fn attempt(
         number: number.unsigned_abs(),
         started_at: iso(started_at),
         duration_us: duration_us.unsigned_abs(),
+        timings: timings.into(),
         response,
         error,
         node: node.map(|node| node.to_string()),

@@ -1,5 +1,6 @@
 //! The one facade that the HTTP API and Mission Control's server functions both call, so that no logic is written twice.
 
+mod bounds;
 mod detail;
 mod error;
 mod events;
@@ -29,6 +30,7 @@ use crate::store::{ProjectRow, Store};
 pub use error::Error;
 pub use events::{QueuedEvent, Synchronous, result_of};
 pub use live::Live;
+pub use projects::DefaultsInput;
 pub use triggers::TriggerInput;
 
 /// All that a user can ask for. Cheap to clone.

@@ -1,11 +1,64 @@
+use serde::Deserialize;
+
+use super::bounds::{BACKOFF_FIRST, BACKOFF_MAX, Bounds, RETRIES, TIMEOUT};
 use super::names::Name;
 use super::{Error, Eventing, unknown_project};
-use crate::model::{FieldError, Project, ProjectForm, ProjectSettings};
-use crate::store::ProjectRow;
+use crate::model::{DefaultsForm, FieldError, Project, ProjectForm, ProjectSettings, TriggerDefaults};
+use crate::store::{DefaultsRow, ProjectRow};
 
 impl From<ProjectRow> for Project {
     fn from(row: ProjectRow) -> Self {
-        Self { name: row.name, title: row.title, triggers: row.triggers }
+        let defaults = row.defaults();
+        Self { name: row.name, title: row.title, triggers: row.triggers, defaults }
+    }
+}
+
+impl ProjectRow {
+    /// What new triggers get.
+    pub(super) fn defaults(&self) -> TriggerDefaults {
+        TriggerDefaults {
+            retries: self.retries.map(i16::unsigned_abs),
+            timeout_ms: self.timeout_ms.map(i32::unsigned_abs),
+            backoff_first_ms: self.backoff_first_ms.map(i32::unsigned_abs),
+            backoff_max_ms: self.backoff_max_ms.map(i32::unsigned_abs),
+        }
+    }
+}
+
+/// What new triggers of a project are to get, as asked for: whole numbers, and nothing else checked.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DefaultsInput {
+    pub retries: Option<i64>,
+    /// Milliseconds, like the rest.
+    pub timeout: Option<i64>,
+    pub backoff_first: Option<i64>,
+    pub backoff_max: Option<i64>,
+}
+
+impl DefaultsInput {
+    /// A form's numbers, and what was wrong with them.
+    fn from_form(form: &DefaultsForm) -> (Self, Vec<FieldError>) {
+        let mut errors = Vec::new();
+        let mut number = |bounds: &Bounds, text: &str| bounds.parse(text, &mut errors);
+        let input = Self {
+            retries: number(&RETRIES, &form.retries),
+            timeout: number(&TIMEOUT, &form.timeout),
+            backoff_first: number(&BACKOFF_FIRST, &form.backoff_first),
+            backoff_max: number(&BACKOFF_MAX, &form.backoff_max),
+        };
+        (input, errors)
+    }
+
+    fn check(self, mut errors: Vec<FieldError>) -> Result<DefaultsRow, Error> {
+        let mut number = |bounds: &Bounds, value| bounds.check(value, &mut errors);
+        let row = DefaultsRow {
+            retries: number(&RETRIES, self.retries).map(|retries| retries as i16),
+            timeout_ms: number(&TIMEOUT, self.timeout),
+            backoff_first_ms: number(&BACKOFF_FIRST, self.backoff_first),
+            backoff_max_ms: number(&BACKOFF_MAX, self.backoff_max),
+        };
+        if errors.is_empty() { Ok(row) } else { Err(Error::Invalid(errors)) }
     }
 }
 
@@ -54,6 +107,16 @@ impl Eventing {
         Ok(())
     }
 
+    /// Sets what new triggers of a project get, from a form; those that exist stay as they are.
+    pub async fn set_trigger_defaults(&self, name: &str, form: &DefaultsForm) -> Result<(), Error> {
+        let (input, errors) = DefaultsInput::from_form(form);
+        let defaults = input.check(errors)?;
+        if !self.store().set_trigger_defaults(name, &defaults).await? {
+            return Err(unknown_project(name));
+        }
+        Ok(())
+    }
+
     /// Deletes a project whose name was typed into a form to confirm it.
     pub async fn delete_project_by_form(&self, name: &str, form: &ProjectForm) -> Result<u64, Error> {
         if form.name.trim() != name {
@@ -76,11 +139,20 @@ impl Eventing {
         Ok(deleted.cancelled)
     }
 
-    /// Creates a project or renames it for people.
-    pub async fn put_project(&self, name: &str, new_title: Option<&str>) -> Result<Project, Error> {
+    /// Creates a project or renames it for people; with `defaults`, also sets what its new triggers get.
+    pub async fn put_project(
+        &self,
+        name: &str,
+        new_title: Option<&str>,
+        defaults: Option<DefaultsInput>,
+    ) -> Result<Project, Error> {
         let name = Name::parse(name).map_err(|message| Error::field("project", message))?;
         let title = title(new_title.unwrap_or_default()).map_err(|message| Error::field("name", message))?;
+        let defaults = defaults.map(|defaults| defaults.check(Vec::new())).transpose()?;
         self.store().put_project(name.as_str(), title.as_deref().unwrap_or(name.as_str())).await?;
+        if let Some(defaults) = defaults {
+            self.store().set_trigger_defaults(name.as_str(), &defaults).await?;
+        }
         self.project(name.as_str()).await
     }
 }

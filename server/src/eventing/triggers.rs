@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use http::header::{HeaderName, HeaderValue};
 
+use super::bounds::{BACKOFF_FIRST, BACKOFF_MAX, Bounds, CONCURRENCY, RETRIES, TIMEOUT};
 use super::names::{EventType, Name};
 use super::{Error, Eventing};
 use crate::delivery::TargetUrl;
 use crate::delivery::client::is_reserved_header;
 use crate::model::{
-    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, MAX_BACKOFF_MS, MAX_CONCURRENCY, MAX_RETRIES, MAX_TIMEOUT_MS,
-    Trigger, TriggerForm, TriggersPage,
+    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, Trigger, TriggerDefaults, TriggerForm, TriggersPage,
 };
 use crate::store::TriggerRow;
 
@@ -19,8 +19,9 @@ pub struct TriggerInput {
     pub source: String,
     pub event_type: String,
     pub url: String,
-    pub retries: i64,
-    pub timeout_ms: i64,
+    /// `None`, here and below: what the project has for new triggers, or else every trigger.
+    pub retries: Option<i64>,
+    pub timeout_ms: Option<i64>,
     pub headers: BTreeMap<String, String>,
     /// JSON object, as text.
     pub options: String,
@@ -38,8 +39,8 @@ impl Default for TriggerInput {
             source: "custom".into(),
             event_type: String::new(),
             url: String::new(),
-            retries: DEFAULT_RETRIES.into(),
-            timeout_ms: DEFAULT_TIMEOUT_MS.into(),
+            retries: None,
+            timeout_ms: None,
             headers: BTreeMap::new(),
             options: "{}".into(),
             concurrency: None,
@@ -47,6 +48,17 @@ impl Default for TriggerInput {
             backoff_max_ms: None,
             enabled: None,
         }
+    }
+}
+
+impl TriggerInput {
+    /// Fills in what was not said.
+    fn fill_in(&mut self, defaults: &TriggerDefaults) {
+        let number = |said: &mut Option<i64>, default: Option<u32>| *said = said.or(default.map(i64::from));
+        number(&mut self.retries, Some(defaults.retries.unwrap_or(DEFAULT_RETRIES).into()));
+        number(&mut self.timeout_ms, Some(defaults.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)));
+        number(&mut self.backoff_first_ms, defaults.backoff_first_ms);
+        number(&mut self.backoff_max_ms, defaults.backoff_max_ms);
     }
 }
 
@@ -89,6 +101,8 @@ impl Eventing {
             input.options = current.options;
             input.enabled = Some(current.enabled);
         }
+        // The form of a new trigger starts with all defaults; a wait that is empty there was emptied.
+        input.fill_in(&TriggerDefaults { backoff_first_ms: None, backoff_max_ms: None, ..project_row.defaults() });
         let row = self.check(&input, form_errors).await?;
         let saved = match existing {
             Some(name) => self
@@ -106,9 +120,10 @@ impl Eventing {
     }
 
     /// Creates a trigger or replaces the one of that name.
-    pub async fn put_trigger(&self, project: &str, input: &TriggerInput) -> Result<Trigger, Error> {
+    pub async fn put_trigger(&self, project: &str, mut input: TriggerInput) -> Result<Trigger, Error> {
         let project_row = self.find_project(project).await?;
-        let mut row = self.check(input, Vec::new()).await?;
+        input.fill_in(&project_row.defaults());
+        let mut row = self.check(&input, Vec::new()).await?;
         // Somebody may create or delete it in between; then the other statement is the right one.
         for _ in 0..3 {
             let current = self.store().triggers(project_row.id, Some(&row.name)).await?.pop();
@@ -145,6 +160,12 @@ impl Eventing {
     }
 
     async fn check(&self, input: &TriggerInput, mut errors: Vec<FieldError>) -> Result<TriggerRow, Error> {
+        let mut number = |bounds: &Bounds, value| bounds.check(value, &mut errors);
+        let retries = number(&RETRIES, input.retries);
+        let timeout_ms = number(&TIMEOUT, input.timeout_ms);
+        let concurrency = number(&CONCURRENCY, input.concurrency);
+        let backoff_first_ms = number(&BACKOFF_FIRST, input.backoff_first_ms);
+        let backoff_max_ms = number(&BACKOFF_MAX, input.backoff_max_ms);
         let mut wrong = |field: &str, message: String| {
             // A form's own complaint about a field says more than a later one about its stand-in.
             if !errors.iter().any(|error| error.field == field) {
@@ -162,41 +183,30 @@ impl Eventing {
         {
             wrong("url", refused.to_string());
         }
-        let mut within = |field: &str, value: i64, low: u32, high: u32, unit: &str| {
-            if !(i64::from(low)..=i64::from(high)).contains(&value) {
-                wrong(field, format!("A whole number{unit} from {low} to {high} is expected, not {value}."));
-            }
-            value as i32
-        };
-        let retries = within("retries", input.retries, 0, MAX_RETRIES.into(), "");
-        let timeout_ms = within("timeout", input.timeout_ms, 1, MAX_TIMEOUT_MS, " of milliseconds");
-        let concurrency = input.concurrency.map(|value| within("concurrency", value, 1, MAX_CONCURRENCY, ""));
-        let backoff_first_ms =
-            input.backoff_first_ms.map(|value| within("backoffFirst", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
-        let backoff_max_ms =
-            input.backoff_max_ms.map(|value| within("backoffMax", value, 0, MAX_BACKOFF_MS, " of milliseconds"));
         for (name, value) in &input.headers {
             if let Err(message) = check_header(name, value) {
                 wrong("headers", message);
             }
         }
-        match (name, event_type, url) {
-            (Some(name), Some(event_type), Some(url)) if errors.is_empty() => Ok(TriggerRow {
-                name: name.into_string(),
-                source: input.source.clone(),
-                event_type: event_type.into_string(),
-                url: url.as_str().to_owned(),
-                retries: retries as i16,
-                timeout_ms,
-                headers: serde_json::to_string(&input.headers)
-                    .map_err(|error| Error::Internal(std::sync::Arc::new(error)))?,
-                options: input.options.clone(),
-                concurrency,
-                backoff_first_ms,
-                backoff_max_ms,
-                enabled: input.enabled.unwrap_or(true),
-                pending: 0,
-            }),
+        match (name, event_type, url, retries, timeout_ms) {
+            (Some(name), Some(event_type), Some(url), Some(retries), Some(timeout_ms)) if errors.is_empty() => {
+                Ok(TriggerRow {
+                    name: name.into_string(),
+                    source: input.source.clone(),
+                    event_type: event_type.into_string(),
+                    url: url.as_str().to_owned(),
+                    retries: retries as i16,
+                    timeout_ms,
+                    headers: serde_json::to_string(&input.headers)
+                        .map_err(|error| Error::Internal(std::sync::Arc::new(error)))?,
+                    options: input.options.clone(),
+                    concurrency,
+                    backoff_first_ms,
+                    backoff_max_ms,
+                    enabled: input.enabled.unwrap_or(true),
+                    pending: 0,
+                })
+            }
             _ => Err(Error::Invalid(errors)),
         }
     }
@@ -220,22 +230,12 @@ fn check_header(name: &str, value: &str) -> Result<(), String> {
 /// A form's values with their numbers parsed, and what was wrong with those.
 fn from_form(form: &TriggerForm) -> (TriggerInput, Vec<FieldError>) {
     let mut errors = Vec::new();
-    let mut number = |field: &str, text: &str, default: i64| {
-        let text = text.trim();
-        if text.is_empty() {
-            return default;
-        }
-        text.parse().unwrap_or_else(|_| {
-            errors.push(FieldError::new(field, format!("A whole number is expected, not {text:?}.")));
-            default
-        })
-    };
-    let retries = number("retries", &form.retries, DEFAULT_RETRIES.into());
-    let timeout_ms = number("timeout", &form.timeout, DEFAULT_TIMEOUT_MS.into());
-    let mut optional = |field: &str, text: &str| (!text.trim().is_empty()).then(|| number(field, text, 1));
-    let concurrency = optional("concurrency", &form.concurrency);
-    let backoff_first_ms = optional("backoffFirst", &form.backoff_first);
-    let backoff_max_ms = optional("backoffMax", &form.backoff_max);
+    let mut number = |bounds: &Bounds, text: &str| bounds.parse(text, &mut errors);
+    let retries = number(&RETRIES, &form.retries);
+    let timeout_ms = number(&TIMEOUT, &form.timeout);
+    let concurrency = number(&CONCURRENCY, &form.concurrency);
+    let backoff_first_ms = number(&BACKOFF_FIRST, &form.backoff_first);
+    let backoff_max_ms = number(&BACKOFF_MAX, &form.backoff_max);
     let mut headers = BTreeMap::new();
     for line in form.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.split_once(':') {

@@ -90,11 +90,27 @@ pub struct Attempt {
     pub started_at: String,
     /// From the name lookup to the last byte read.
     pub duration_us: u32,
+    pub timings: Timings,
     pub response: Option<Response>,
     /// Why it failed, in plain words.
     pub error: Option<String>,
     /// The node that made it.
     pub node: Option<String>,
+}
+
+/// What of an attempt took how long, in microseconds. `None`: it was not done. An attempt that was answered and connected to
+/// nobody used a connection that was there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    /// Looking the host's name up.
+    pub dns_us: Option<u32>,
+    /// Connecting over TCP.
+    pub connect_us: Option<u32>,
+    /// The TLS handshake.
+    pub tls_us: Option<u32>,
+    /// From the beginning of the attempt until the head of the response was there.
+    pub first_byte_us: Option<u32>,
 }
 
 /// What a webhook answered.

@@ -12,11 +12,11 @@ mod stats;
 mod trigger;
 
 pub use detail::{Changed, DeliveryDetail, EventDetail, Left, Request, Run, Wait, WaitReason};
-pub use event::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response};
+pub use event::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response, Timings};
 pub use form::{FieldError, Submitted};
 pub use job::{Job, JobAction, JobForm, JobState};
 pub use log::{DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary};
-pub use project::{Project, ProjectForm};
+pub use project::{DefaultsForm, Project, ProjectForm, TriggerDefaults};
 pub use settings::{Limit, ProjectSettings};
 pub use stats::{Bucket, Overview, Range, Tally, TriggerHealth};
 pub use trigger::{EventForm, Schedule, Trigger, TriggerForm, TriggersPage};

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Project};
+use super::project::typed;
+use super::{DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Project, TriggerDefaults};
 
 /// An event trigger: events of its type are delivered to its webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +77,21 @@ impl Default for TriggerForm {
     }
 }
 
+impl TriggerForm {
+    /// That of a new trigger in a project with these defaults.
+    pub fn of_new(defaults: TriggerDefaults) -> Self {
+        Self {
+            retries: defaults.retries.unwrap_or(DEFAULT_RETRIES).to_string(),
+            timeout: defaults.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS).to_string(),
+            backoff_first: typed(defaults.backoff_first_ms),
+            backoff_max: typed(defaults.backoff_max_ms),
+            ..Self::default()
+        }
+    }
+}
+
 impl From<&Trigger> for TriggerForm {
     fn from(trigger: &Trigger) -> Self {
-        let text = |number: Option<u32>| number.map(|n| n.to_string()).unwrap_or_default();
         let lines: Vec<_> = trigger.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         Self {
             name: trigger.name.clone(),
@@ -88,9 +101,9 @@ impl From<&Trigger> for TriggerForm {
             retries: trigger.retries.to_string(),
             timeout: trigger.timeout_ms.to_string(),
             headers: lines.join("\n"),
-            concurrency: text(trigger.concurrency),
-            backoff_first: text(trigger.backoff_first_ms),
-            backoff_max: text(trigger.backoff_max_ms),
+            concurrency: typed(trigger.concurrency),
+            backoff_first: typed(trigger.backoff_first_ms),
+            backoff_max: typed(trigger.backoff_max_ms),
         }
     }
 }

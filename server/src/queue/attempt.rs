@@ -12,8 +12,8 @@ use http::header::{HeaderName, HeaderValue};
 use super::tally::Ending;
 use super::targets::Target;
 use super::{Engine, Lease, complete};
-use crate::delivery::{Backoff, Exchange};
-use crate::store::{AttemptRecord, Finished, LEASE_SLACK, Retried};
+use crate::delivery::{Backoff, Exchange, Timings};
+use crate::store::{AttemptRecord, Finished, LEASE_SLACK, Measured, Retried};
 
 /// Part of a lease's slack that is kept for writing the outcome down.
 const WRITE_TIME: Duration = Duration::from_secs(5);
@@ -64,7 +64,13 @@ impl Engine {
             // An attempt like any other: tried again, and in the end set aside with this error.
             tracing::error!(event = %lease.event.id, trigger = lease.trigger_id, attempt = lease.attempt, "an attempt panicked");
             let duration = clock.elapsed();
-            Exchange { started_at: Utc::now() - duration, duration, answer: None, error: Some(OUR_FAULT.to_owned()) }
+            Exchange {
+                started_at: Utc::now() - duration,
+                duration,
+                timings: Timings::default(),
+                answer: None,
+                error: Some(OUR_FAULT.to_owned()),
+            }
         });
         let took = exchange.duration;
         let judged = std::panic::catch_unwind(AssertUnwindSafe(|| self.judge(&lease, &target, exchange)));
@@ -88,6 +94,7 @@ impl Engine {
             return Exchange {
                 started_at: Utc::now(),
                 duration: Duration::ZERO,
+                timings: Timings::default(),
                 answer: None,
                 error: Some("The trigger's webhook URL cannot be read; edit the trigger.".into()),
             };
@@ -127,10 +134,27 @@ impl Engine {
     }
 }
 
+fn micros(duration: Duration) -> i32 {
+    i32::try_from(duration.as_micros()).unwrap_or(i32::MAX)
+}
+
+impl From<Timings> for Measured {
+    fn from(timings: Timings) -> Self {
+        let Timings { dns, connect, tls, first_byte } = timings;
+        Self {
+            dns_us: dns.map(micros),
+            connect_us: connect.map(micros),
+            tls_us: tls.map(micros),
+            first_byte_us: first_byte.map(micros),
+        }
+    }
+}
+
 fn record(exchange: Exchange) -> AttemptRecord {
     let mut record = AttemptRecord {
         started_at: exchange.started_at,
-        duration_us: i32::try_from(exchange.duration.as_micros()).unwrap_or(i32::MAX),
+        duration_us: micros(exchange.duration),
+        timings: Measured::from(exchange.timings),
         response_status: None,
         response_cut: false,
         response_headers: None,

@@ -53,6 +53,7 @@ impl Engine {
     pub(super) async fn maintain(&self) {
         let mut next_housekeeping = Instant::now();
         let mut next_count = Instant::now();
+        let mut patience = Patience::new();
         while pause(COUNT, &self.0.stop).await {
             if Instant::now() >= next_housekeeping {
                 next_housekeeping = Instant::now() + HOUSEKEEPING;
@@ -74,25 +75,32 @@ impl Engine {
             let stale = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale;
             if stale && Instant::now() >= next_count {
                 let clock = Instant::now();
-                self.count_backlog().await;
+                match self.count_backlog().await {
+                    Ok(()) => patience = Patience::new(),
+                    Err(error) if patience.speaks() => tracing::warn!(%error, "cannot count the backlog; trying again"),
+                    Err(_) => {}
+                }
                 // Counting a long backlog takes a while: spend at most a fiftieth of the time on it.
                 next_count = Instant::now() + clock.elapsed() * 50;
             }
         }
     }
 
-    async fn count_backlog(&self) {
-        self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale = false;
-        match self.0.store.backlog().await {
+    async fn count_backlog(&self) -> Result<(), sqlx::Error> {
+        let backlog = || self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        backlog().stale = false;
+        let counted = self.0.store.backlog().await;
+        let mut backlog = backlog();
+        match counted {
             Ok(pending) => {
-                let mut backlog = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner);
                 // A full backlog empties without anything being accepted, so it is counted again.
                 backlog.stale |= pending.values().any(|pending| *pending as u64 >= self.0.settings.backlog_limit);
                 backlog.pending = pending;
+                Ok(())
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot count the backlog");
-                self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale = true;
+                backlog.stale = true;
+                Err(error)
             }
         }
     }

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Store;
+use super::{Measured, Store};
 
 /// An event as it was accepted.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub struct RunRow {
     /// A pending delivery is due.
     pub is_due: bool,
     pub duration_us: Option<i32>,
+    pub timings: Measured,
     pub response_status: Option<i16>,
     pub response_cut: bool,
     pub response_headers: Option<String>,
@@ -66,19 +67,19 @@ impl Store {
                       d.run as "run!", d.attempts as "attempts!", d.status::text as "status?",
                       d.finished_at as "finished_at?", d.started_at as "started_at?", d.node as "node?", d.due_at as "due_at?",
                       d.due_at is not null and d.due_at <= now() as "is_due!",
-                      d.duration_us as "duration_us?", d.response_status as "response_status?",
+                      d.duration_us as "duration_us?", d.timings as "timings?: Vec<Option<i32>>", d.response_status as "response_status?",
                       d.response_cut as "response_cut!", d.response_headers as "response_headers?",
                       d.response_body as "response_body?", d.error as "error?"
                  from (
                       select trigger_id, run, attempt as attempts, null::delivery_status as status,
                              null::timestamptz as finished_at, null::timestamptz as started_at, owner as node, due_at,
-                             null::int as duration_us, null::smallint as response_status, false as response_cut,
+                             null::int as duration_us, null::int[] as timings, null::smallint as response_status, false as response_cut,
                              null::text as response_headers, null::bytea as response_body, null::text as error
                         from queue
                        where event_id = $2 and project_id = $1
                       union all
                       select trigger_id, run, attempts, status, finished_at, started_at, node, null, duration_us,
-                             response_status, response_cut, response_headers, response_body, error
+                             array[dns_us, connect_us, tls_us, first_byte_us], response_status, response_cut, response_headers, response_body, error
                         from deliveries
                        where project_id = $1 and event_id = $2
                       ) d

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Store;
+use super::{Measured, Store};
 
 /// One trigger's delivery of an event, ended or pending.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub struct OutcomeRow {
     pub started_at: Option<DateTime<Utc>>,
     pub node: Option<Uuid>,
     pub duration_us: Option<i32>,
+    pub timings: Measured,
     pub response_status: Option<i16>,
     pub response_cut: bool,
     pub response_headers: Option<String>,
@@ -31,6 +32,7 @@ pub struct StoredAttempt {
     pub started_at: DateTime<Utc>,
     pub node: Uuid,
     pub duration_us: i32,
+    pub timings: Measured,
     pub response_status: Option<i16>,
     pub response_cut: bool,
     pub response_headers: Option<String>,
@@ -67,18 +69,19 @@ impl Store {
             OutcomeRow,
             r#"select distinct on (t.id)
                       t.id as "trigger_id!", t.name as "trigger!", d.run as "run!", d.attempts as "attempts!", d.status::text as "status?",
-                      d.started_at as "started_at?", d.node as "node?", d.duration_us as "duration_us?", d.response_status as "response_status?",
-                      d.response_cut as "response_cut!", d.response_headers as "response_headers?",
+                      d.started_at as "started_at?", d.node as "node?", d.duration_us as "duration_us?",
+                      d.timings as "timings?: Vec<Option<i32>>", d.response_status as "response_status?", d.response_cut as "response_cut!", d.response_headers as "response_headers?",
                       d.response_body as "response_body?", d.error as "error?"
                  from (
                       select trigger_id, run, attempt as attempts, null::delivery_status as status, null::timestamptz as started_at,
-                             owner as node, null::int as duration_us, null::smallint as response_status, false as response_cut,
-                             null::text as response_headers, null::bytea as response_body, null::text as error
+                             owner as node, null::int as duration_us, null::int[] as timings, null::smallint as response_status,
+                             false as response_cut, null::text as response_headers, null::bytea as response_body, null::text as error
                         from queue
                        where event_id = $2 and project_id = $1
                       union all
-                      select trigger_id, run, attempts, status, started_at, node, duration_us, response_status, response_cut,
-                             response_headers, response_body, error
+                      select trigger_id, run, attempts, status, started_at, node, duration_us,
+                             array[dns_us, connect_us, tls_us, first_byte_us], response_status, response_cut, response_headers,
+                             response_body, error
                         from deliveries
                        where project_id = $1 and event_id = $2
                       ) d
@@ -95,11 +98,12 @@ impl Store {
     pub async fn attempts(&self, project_id: i32, event_id: Uuid) -> Result<Vec<StoredAttempt>, sqlx::Error> {
         sqlx::query_as!(
             StoredAttempt,
-            "select trigger_id, run, attempt, started_at, node, duration_us, response_status, response_cut, response_headers,
-                    response_body, error
-               from attempts
-              where project_id = $1 and event_id = $2
-              order by trigger_id, run, attempt",
+            r#"select trigger_id, run, attempt, started_at, node, duration_us,
+                      array[dns_us, connect_us, tls_us, first_byte_us] as "timings?: Vec<Option<i32>>", response_status,
+                      response_cut, response_headers, response_body, error
+                 from attempts
+                where project_id = $1 and event_id = $2
+                order by trigger_id, run, attempt"#,
             project_id,
             event_id
         )

@@ -27,10 +27,10 @@ pub use detail::{DetailRow, RunRow};
 pub use events::{OutcomeRow, StoredAttempt};
 pub use jobs::{JobRow, NewJob, Step, Work};
 pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
-pub use projects::{DeletedProject, ProjectRow};
+pub use projects::{DefaultsRow, DeletedProject, ProjectRow};
 pub use queue::{
-    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Moved, NextDue,
-    Refusal, Retried, SPREAD,
+    AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, Finished, Held, LEASE_SLACK, LeaseKey, Measured, Moved,
+    NextDue, Refusal, Retried, SPREAD,
 };
 pub use redelivery::{Change, Only};
 pub use tallies::{OutcomesRow, TallyRow};

@@ -7,6 +7,20 @@ pub struct ProjectRow {
     pub name: String,
     pub title: String,
     pub triggers: i64,
+    /// Of new triggers, as in [`DefaultsRow`].
+    pub retries: Option<i16>,
+    pub timeout_ms: Option<i32>,
+    pub backoff_first_ms: Option<i32>,
+    pub backoff_max_ms: Option<i32>,
+}
+
+/// What new triggers of a project get; `None`: what every trigger gets.
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultsRow {
+    pub retries: Option<i16>,
+    pub timeout_ms: Option<i32>,
+    pub backoff_first_ms: Option<i32>,
+    pub backoff_max_ms: Option<i32>,
 }
 
 /// What was left of a project when it was deleted.
@@ -21,7 +35,7 @@ impl Store {
     pub async fn projects(&self) -> Result<Vec<ProjectRow>, sqlx::Error> {
         sqlx::query_as!(
             ProjectRow,
-            r#"select p.id, p.name, p.title,
+            r#"select p.id, p.name, p.title, p.retries, p.timeout_ms, p.backoff_first_ms, p.backoff_max_ms,
                       (select count(*) from triggers t where t.project_id = p.id and t.deleted_at is null) as "triggers!"
                  from projects p
                 order by p.name"#
@@ -33,7 +47,7 @@ impl Store {
     pub async fn project(&self, name: &str) -> Result<Option<ProjectRow>, sqlx::Error> {
         sqlx::query_as!(
             ProjectRow,
-            r#"select p.id, p.name, p.title,
+            r#"select p.id, p.name, p.title, p.retries, p.timeout_ms, p.backoff_first_ms, p.backoff_max_ms,
                       (select count(*) from triggers t where t.project_id = p.id and t.deleted_at is null) as "triggers!"
                  from projects p
                 where p.name = $1"#,
@@ -59,6 +73,21 @@ impl Store {
     pub async fn rename_project(&self, name: &str, title: &str) -> Result<bool, sqlx::Error> {
         let done =
             sqlx::query!("update projects set title = $2 where name = $1", name, title).execute(&self.pool).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Sets what new triggers of a project get; `false`: there is none of this name.
+    pub async fn set_trigger_defaults(&self, name: &str, defaults: &DefaultsRow) -> Result<bool, sqlx::Error> {
+        let done = sqlx::query!(
+            "update projects set retries = $2, timeout_ms = $3, backoff_first_ms = $4, backoff_max_ms = $5 where name = $1",
+            name,
+            defaults.retries,
+            defaults.timeout_ms,
+            defaults.backoff_first_ms,
+            defaults.backoff_max_ms
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 

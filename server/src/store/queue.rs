@@ -102,11 +102,30 @@ pub struct LeaseKey {
     pub fence: i32,
 }
 
+/// What of an attempt took how long, in microseconds; `None`: it was not done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    pub dns_us: Option<i32>,
+    pub connect_us: Option<i32>,
+    pub tls_us: Option<i32>,
+    pub first_byte_us: Option<i32>,
+}
+
+/// From the columns in the order of the fields, as queries gather them.
+impl From<Option<Vec<Option<i32>>>> for Measured {
+    fn from(columns: Option<Vec<Option<i32>>>) -> Self {
+        let columns = columns.unwrap_or_default();
+        let column = |place: usize| columns.get(place).copied().flatten();
+        Self { dns_us: column(0), connect_us: column(1), tls_us: column(2), first_byte_us: column(3) }
+    }
+}
+
 /// One attempt as it is written down.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
     pub started_at: DateTime<Utc>,
     pub duration_us: i32,
+    pub timings: Measured,
     pub response_status: Option<i16>,
     pub response_cut: bool,
     pub response_headers: Option<String>,
@@ -242,9 +261,11 @@ impl Store {
                 Moved,
                 r#"with ended as (
                        select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::text[], $6::smallint[], $7::timestamptz[],
-                                            $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[])
+                                            $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
+                                            $15::int[], $16::int[], $17::int[], $18::int[])
                            as i (event_id, trigger_id, run, fence, status, attempts, started_at,
-                                 duration_us, response_status, response_cut, response_headers, response_body, error)
+                                 duration_us, response_status, response_cut, response_headers, response_body, error,
+                                 dns_us, connect_us, tls_us, first_byte_us)
                    ),
                    gone as (
                        delete from queue q using ended i
@@ -252,9 +273,11 @@ impl Store {
                        returning q.event_id, q.trigger_id, q.project_id
                    )
                    insert into deliveries (event_id, project_id, trigger_id, run, node, status, attempts, started_at, duration_us,
-                                           response_status, response_cut, response_headers, response_body, error)
+                                           response_status, response_cut, response_headers, response_body, error,
+                                           dns_us, connect_us, tls_us, first_byte_us)
                    select i.event_id, g.project_id, i.trigger_id, i.run, $14, i.status::delivery_status, i.attempts, i.started_at, i.duration_us,
-                          i.response_status, i.response_cut, i.response_headers, i.response_body, i.error
+                          i.response_status, i.response_cut, i.response_headers, i.response_body, i.error,
+                          i.dns_us, i.connect_us, i.tls_us, i.first_byte_us
                      from ended i
                      join gone g on g.event_id = i.event_id and g.trigger_id = i.trigger_id
                    returning event_id, trigger_id"#,
@@ -271,7 +294,11 @@ impl Store {
                 &records.response_headers as &[Option<&str>],
                 &records.response_body as &[Option<&[u8]>],
                 &errors as &[Option<&str>],
-                node
+                node,
+                &records.dns_us as &[Option<i32>],
+                &records.connect_us as &[Option<i32>],
+                &records.tls_us as &[Option<i32>],
+                &records.first_byte_us as &[Option<i32>]
             )
             .fetch_all(&self.relaxed)
         })
@@ -290,9 +317,11 @@ impl Store {
             sqlx::query!(
                 "with failed as (
                      select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::float8[], $6::smallint[], $7::timestamptz[],
-                                          $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[])
+                                          $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
+                                          $15::int[], $16::int[], $17::int[], $18::int[])
                          as i (event_id, trigger_id, run, fence, wait, attempt, started_at,
-                               duration_us, response_status, response_cut, response_headers, response_body, error)
+                               duration_us, response_status, response_cut, response_headers, response_body, error,
+                               dns_us, connect_us, tls_us, first_byte_us)
                  ),
                  kept as (
                      update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
@@ -301,9 +330,11 @@ impl Store {
                      returning q.event_id, q.trigger_id, q.project_id, q.due_at
                  )
                  insert into attempts (event_id, project_id, trigger_id, run, attempt, node, started_at, retry_at, duration_us,
-                                       response_status, response_cut, response_headers, response_body, error)
+                                       response_status, response_cut, response_headers, response_body, error,
+                                       dns_us, connect_us, tls_us, first_byte_us)
                  select i.event_id, k.project_id, i.trigger_id, i.run, i.attempt, $14, i.started_at, k.due_at, i.duration_us,
-                        i.response_status, i.response_cut, i.response_headers, i.response_body, i.error
+                        i.response_status, i.response_cut, i.response_headers, i.response_body, i.error,
+                        i.dns_us, i.connect_us, i.tls_us, i.first_byte_us
                    from failed i
                    join kept k on k.event_id = i.event_id and k.trigger_id = i.trigger_id",
                 &leases.events,
@@ -319,7 +350,11 @@ impl Store {
                 &records.response_headers as &[Option<&str>],
                 &records.response_body as &[Option<&[u8]>],
                 &errors as &[&str],
-                node
+                node,
+                &records.dns_us as &[Option<i32>],
+                &records.connect_us as &[Option<i32>],
+                &records.tls_us as &[Option<i32>],
+                &records.first_byte_us as &[Option<i32>]
             )
             .execute(&self.relaxed)
         })
@@ -545,6 +580,10 @@ struct Records<'a> {
     response_cut: Vec<bool>,
     response_headers: Vec<Option<&'a str>>,
     response_body: Vec<Option<&'a [u8]>>,
+    dns_us: Vec<Option<i32>>,
+    connect_us: Vec<Option<i32>>,
+    tls_us: Vec<Option<i32>>,
+    first_byte_us: Vec<Option<i32>>,
 }
 
 impl<'a> Records<'a> {
@@ -557,6 +596,11 @@ impl<'a> Records<'a> {
             columns.response_cut.push(record.is_some_and(|record| record.response_cut));
             columns.response_headers.push(record.and_then(|record| record.response_headers.as_deref()));
             columns.response_body.push(record.and_then(|record| record.response_body.as_deref()));
+            let timings = record.map(|record| record.timings).unwrap_or_default();
+            columns.dns_us.push(timings.dns_us);
+            columns.connect_us.push(timings.connect_us);
+            columns.tls_us.push(timings.tls_us);
+            columns.first_byte_us.push(timings.first_byte_us);
         }
         columns
     }

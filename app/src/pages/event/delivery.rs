@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run, Wait, WaitReason};
 
 use super::act::{Act, Action};
-use crate::components::words::milliseconds;
+use crate::components::words::{course, milliseconds};
 use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, When};
 
 /// One trigger's delivery: where it stands, what it waits for, and every attempt of every run.
@@ -119,6 +119,7 @@ fn RunView(run: Run, heading: bool, newest: bool) -> impl IntoView {
 fn AttemptView(attempt: Attempt, open: bool) -> impl IntoView {
     let good = attempt.error.is_none();
     let status = attempt.response.as_ref().map(|response| format!("HTTP {}", response.status));
+    let course = course(&attempt);
     let (tone, text) = if good { (Tone::Good, "delivered") } else { (Tone::Bad, "failed") };
     view! {
         <li>
@@ -132,6 +133,7 @@ fn AttemptView(attempt: Attempt, open: bool) -> impl IntoView {
                 </summary>
                 <div class="mt-2 flex flex-col gap-2">
                     {attempt.error.map(|error| view! { <p class="text-sm text-bad" data-testid="delivery-error">{error}</p> })}
+                    {course.map(|course| view! { <p class="text-xs text-soft tabular-nums" data-testid="course">{course}</p> })}
                     {attempt.response.map(|response| view! { <ResponseView response=response/> })}
                     {attempt.node.map(|node| view! { <p class="font-mono text-xs text-soft">{format!("node {node}")}</p> })}
                 </div>

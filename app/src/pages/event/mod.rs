@@ -50,8 +50,8 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
         (status(DeliveryStatus::Pending), deliveries.iter().any(|one| one.status != DeliveryStatus::Pending));
     let redeliverable = ended || deliveries.is_empty();
     let again = deliveries.iter().find(|delivery| !delivery.deleted).map(|delivery| {
-        let href = format!("/projects/{project}/event-triggers?trigger={}", delivery.trigger);
-        view! { <ButtonLink href=href kind=Kind::Plain>"Send another"</ButtonLink> }
+        let href = format!("/projects/{project}/event-triggers?trigger={}&from={}", delivery.trigger, summary.id);
+        view! { <ButtonLink href=href kind=Kind::Plain>"Edit and send"</ButtonLink> }
     });
     let act = StoredValue::new((project.clone(), summary.id.clone()));
     let button = move |action: Action, shown: bool, text: &'static str| {

@@ -1,5 +1,6 @@
 //! The settings of a project, and those of the server that bear on it; its dialog is opened by the URL's query.
 
+mod defaults;
 mod delete;
 
 use leptos::form::FromFormData;
@@ -14,6 +15,7 @@ use crate::components::{
     Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, on_submitted,
 };
 use crate::{PageState, Posted};
+use defaults::TriggerDefaultsForm;
 use delete::DeleteDialog;
 
 /// The page.
@@ -55,7 +57,11 @@ fn Content(settings: ProjectSettings) -> impl IntoView {
         <div class="flex flex-col gap-6">
             <section aria-labelledby="project-heading" class="rounded-lg border border-line bg-surface p-5">
                 <h2 id="project-heading" class="mb-3 text-base font-semibold text-ink">"Project"</h2>
-                <TitleForm name=project.name.clone() title=project.title/>
+                <TitleForm name=project.name.clone() title=project.title.clone()/>
+            </section>
+            <section aria-labelledby="defaults-heading" class="rounded-lg border border-line bg-surface p-5">
+                <h2 id="defaults-heading" class="mb-3 text-base font-semibold text-ink">"Defaults of new triggers"</h2>
+                <TriggerDefaultsForm project=project/>
             </section>
             <Limits limits=limits/>
             <section aria-labelledby="delete-heading" class="rounded-lg border border-line bg-surface p-5 flex flex-wrap items-center justify-between gap-4">

@@ -2,7 +2,7 @@ use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::save_trigger;
-use server::model::{Trigger, TriggerForm};
+use server::model::{Trigger, TriggerDefaults, TriggerForm};
 
 use super::page_path;
 use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of, on_submitted};
@@ -14,10 +14,13 @@ pub fn EditDialog(
     project: String,
     existing: Option<Trigger>,
     types: Vec<String>,
+    /// Of the project, for a new trigger.
+    defaults: TriggerDefaults,
     changed: Callback<()>,
 ) -> impl IntoView {
     let Posted { trigger: posted, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
-    let form = posted.or_else(|| existing.as_ref().map(TriggerForm::from)).unwrap_or_default();
+    let start = || existing.as_ref().map_or_else(|| TriggerForm::of_new(defaults), TriggerForm::from);
+    let form = posted.unwrap_or_else(start);
     let existing = existing.map(|trigger| trigger.name);
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);

@@ -166,14 +166,14 @@ fn Search(path: String, sought: Memo<String>) -> impl IntoView {
 #[component]
 fn OpenDialog(open: Open, page: Page, changed: Callback<()>) -> impl IntoView {
     let find = |name: &str| page.triggers.iter().find(|trigger| trigger.name == name).cloned();
-    let project = page.project.name.clone();
+    let (project, defaults) = (page.project.name.clone(), page.project.defaults);
     let gone = |name: String| view! { <Gone project=page.project.name.clone() name=name/> }.into_any();
     match open {
         Open::Nothing => ().into_any(),
-        Open::Add => view! { <EditDialog project=project existing=None types=page.types changed=changed/> }.into_any(),
+        Open::Add => view! { <EditDialog project=project existing=None types=page.types defaults=defaults changed=changed/> }.into_any(),
         Open::Edit(name) => match find(&name) {
             Some(trigger) => {
-                view! { <EditDialog project=project existing=Some(trigger) types=page.types changed=changed/> }
+                view! { <EditDialog project=project existing=Some(trigger) types=page.types defaults=defaults changed=changed/> }
                     .into_any()
             }
             None => gone(name),

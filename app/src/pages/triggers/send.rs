@@ -3,7 +3,7 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
-use server::functions::{last_data, send_event};
+use server::functions::{earlier_data, send_event};
 use server::model::{EventForm, Trigger, json};
 
 use super::page_path;
@@ -48,7 +48,9 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
     let data_error = error_of(errors, "data");
     let previous = {
         let (project, event_type) = (project.clone(), trigger.event_type.clone());
-        Resource::new(|| (), move |()| last_data(project.clone(), event_type.clone()))
+        // Once: what stands in the address later must not overwrite what was typed.
+        let from = query.with_untracked(|query| query.get("from"));
+        Resource::new(|| (), move |()| earlier_data(project.clone(), event_type.clone(), from.clone()))
     };
     let paused = (!trigger.enabled).then(|| {
         view! { <p class="text-sm text-warn">"This trigger is paused: its events wait until it is resumed."</p> }
@@ -105,11 +107,17 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
                 {paused}
                 <Suspense>
                     {move || Suspend::new(async move {
-                        let previous = previous.await.ok().flatten().map(|data| json::indent(&data));
+                        let previous = previous.await.map(|data| data.map(|data| json::indent(&data)));
+                        let missing = previous.as_ref().err().map(|failure| {
+                            view! { <p class="text-sm text-warn">{failure.message.clone()} " The form starts empty."</p> }
+                        });
                         let typed = shown.with_value(|form| form.as_ref().map(|form| form.data.clone()));
-                        let start = typed.or(previous).unwrap_or_else(|| "{}".to_owned());
+                        let start = typed.or(previous.ok().flatten()).unwrap_or_else(|| "{}".to_owned());
                         current.update(|form| form.data.clone_from(&start));
-                        view! { <JsonEditor name="data" label="Event Data" value=start hint="JSON; empty means null." error=data_error/> }
+                        view! {
+                            {missing}
+                            <JsonEditor name="data" label="Event Data" value=start hint="JSON; empty means null." error=data_error/>
+                        }
                     })}
                 </Suspense>
                 <ScheduleFields form=typed.unwrap_or_default() errors=errors/>
