@@ -118,6 +118,7 @@ test("an event is edited and sent again as another one", async ({ page, project,
   const receiver = await webhook();
   await server.trigger(project, "shop", "paid", receiver.url);
   const { eventId } = await server.queue(project, { type: "paid", data: { order: "first" } });
+  await expect.poll(() => receiver.events.length).toBe(1);
   await server.queue(project, { type: "paid", data: { order: "second" } });
   await page.goto(`${eventsPage(project)}/${eventId}`);
   await page.getByRole("link", { name: "Edit and send" }).click();

@@ -189,11 +189,7 @@ pub async fn earlier_data(
     event_type: String,
     event_id: Option<String>,
 ) -> Result<Option<String>, Failure> {
-    let eventing = on_server::eventing()?;
-    on_server::plainly(match event_id {
-        Some(id) => eventing.data_of(&project, &id).await.map(Some),
-        None => eventing.last_data(&project, &event_type).await,
-    })
+    on_server::plainly(on_server::eventing()?.earlier_data(&project, &event_type, event_id.as_deref()).await)
 }
 
 #[cfg(feature = "ssr")]

@@ -123,7 +123,11 @@ async fn new_triggers_get_what_their_project_has_for_them() {
     let mut fields = put(&wrong).await.expect(422).fields();
     fields.sort();
     assert_eq!(fields, ["backoffMax", "retries", "timeout"]);
-    // They stay until others are set, and what exists keeps what it has.
+    put(&json!({"triggerDefaults": {"retires": 1}})).await.expect(422);
+    // They stay until others are set, like the title, and what exists keeps what it has.
+    put(&json!({"name": "The shop"})).await.expect(200);
+    let kept = put(&json!({"triggerDefaults": defaults})).await.expect(200).json();
+    assert_eq!(kept["result"]["name"], "The shop");
     put(&json!({"name": "Shop"})).await.expect(200);
     assert_eq!(numbers(&trigger("another", json!({})).await)[0], json!(7));
     let none = put(&json!({"name": "Shop", "triggerDefaults": {}})).await.expect(200).json();

@@ -119,6 +119,18 @@ async fn certificates_are_checked() {
         let error = failed["error"].as_str().expect("a reason");
         assert!(error.contains("certificate") && error.contains(reason), "{name}: {error}");
     }
+    // Those got as far as the handshake, and not to its end.
+    let refused = "select count(*) from deliveries
+                    where status = 'failed' and dns_us > 0 and connect_us > 0 and tls_us is null and first_byte_us is null";
+    assert_eq!(database.count(refused).await, 3);
+    // Nobody listens, and nobody is called that.
+    for (name, url) in [("closed", "https://127.0.0.1:1/"), ("unknown-name", "https://nowhere.invalid/")] {
+        server.trigger(name, name, url, json!({"retries": 0})).await;
+        failed_once(&server, name).await;
+    }
+    let nowhere = "select count(*) from deliveries
+                    where status = 'failed' and connect_us is null and tls_us is null and first_byte_us is null";
+    assert_eq!(database.count(nowhere).await, 2);
 }
 
 #[tokio::test]

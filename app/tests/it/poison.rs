@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use server::delivery::guard::{Found, Lookup};
@@ -112,11 +112,16 @@ async fn a_panic_while_events_are_accepted_fails_only_its_callers() {
     server.queue(&keyed).await.expect(202);
     // The answer to a key that is known holds the event's time, and reading this one panics.
     database.execute("update events set due_at = 'infinity'").await;
-    for _ in 0..3 {
+    for number in 2..5 {
         let answer = server.queue(&keyed).await.expect(500);
         assert!(answer.json()["error"].as_str().expect("text").contains("its log says more"));
+        // A task that panicked would pause for a second.
+        let clock = Instant::now();
+        server.queue(&json!({"type": "t"})).await.expect(202);
+        assert!(clock.elapsed() < Duration::from_millis(800), "the next caller waited {:?}", clock.elapsed());
+        receiver.wait_for(number).await;
     }
-    for number in 2..10 {
+    for number in 5..10 {
         server.queue(&json!({"type": "t"})).await.expect(202);
         receiver.wait_for(number).await;
     }

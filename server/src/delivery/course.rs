@@ -42,9 +42,18 @@ pub struct Course {
 
 #[derive(Debug, Default)]
 struct Marks {
-    /// When the handshake of the connection that is being made began.
+    /// When the connection that is being made was begun, and its handshake.
+    connecting: Option<Instant>,
     handshake: Option<Instant>,
     timings: Timings,
+}
+
+impl Marks {
+    /// It is connected; what of the time was the lookup's is not part of it.
+    fn connected(&mut self) {
+        let looked_up = self.timings.dns.unwrap_or_default();
+        self.timings.connect = self.connecting.map(|began| began.elapsed().saturating_sub(looked_up));
+    }
 }
 
 impl Course {
@@ -67,7 +76,12 @@ impl Course {
 
     /// The head of the response is there.
     pub fn answered(&self) {
-        self.marks().timings.first_byte = Some(self.elapsed());
+        let timings = &mut self.marks().timings;
+        timings.first_byte = Some(self.elapsed());
+        if timings.connect.is_none() {
+            // A connection became free while a name was looked up for a new one.
+            timings.dns = None;
+        }
     }
 
     fn marks(&self) -> std::sync::MutexGuard<'_, Marks> {
@@ -116,16 +130,15 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let connecting = self.0.call(request);
         Box::pin(async move {
-            let began = Instant::now();
             // An earlier connection may have failed, and this be the next.
-            Course::mark(|marks| *marks = Marks::default());
+            Course::mark(|marks| *marks = Marks { connecting: Some(Instant::now()), ..Marks::default() });
             let connection = connecting.await;
-            Course::mark(|marks| {
-                let connected = marks.handshake.unwrap_or_else(Instant::now);
-                marks.timings.tls = marks.handshake.map(|handshake| handshake.elapsed());
-                let resolved = began + marks.timings.dns.unwrap_or_default();
-                marks.timings.connect = Some(connected.saturating_duration_since(resolved));
-            });
+            if connection.is_ok() {
+                Course::mark(|marks| match marks.handshake {
+                    Some(handshake) => marks.timings.tls = Some(handshake.elapsed()),
+                    None => marks.connected(),
+                });
+            }
             connection
         })
     }
@@ -145,7 +158,10 @@ impl Sessions {
 
 impl ClientSessionStore for Sessions {
     fn kx_hint(&self, server: &ServerName<'_>) -> Option<NamedGroup> {
-        Course::mark(|marks| marks.handshake = Some(Instant::now()));
+        Course::mark(|marks| {
+            marks.connected();
+            marks.handshake = Some(Instant::now());
+        });
         self.0.kx_hint(server)
     }
 

@@ -15,7 +15,7 @@ use crate::store::{DataMatch, RunRow};
 
 impl Eventing {
     /// The data of an event, as it was sent.
-    pub async fn data_of(&self, project: &str, id: &str) -> Result<String, Error> {
+    pub(super) async fn data_of(&self, project: &str, id: &str) -> Result<String, Error> {
         let id = event_id(id)?;
         let event = self.store().event_as_accepted(project, id).await?;
         event.map(|event| event.data).ok_or_else(|| unknown_event(project, id))

@@ -155,9 +155,17 @@ impl Eventing {
             .collect()
     }
 
-    /// The data last sent with a type, to start a form with.
-    pub async fn last_data(&self, project: &str, event_type: &str) -> Result<Option<String>, Error> {
-        Ok(self.store().last_data(project, event_type).await?)
+    /// What a form for an event starts with: the data of the event named, or else the data last sent with the type.
+    pub async fn earlier_data(
+        &self,
+        project: &str,
+        event_type: &str,
+        event: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        match event {
+            Some(event) => self.data_of(project, event).await.map(Some),
+            None => Ok(self.store().last_data(project, event_type).await?),
+        }
     }
 
     /// Queues events under the given ids, unless their idempotency keys are known.

@@ -27,7 +27,7 @@ impl ProjectRow {
 
 /// What new triggers of a project are to get, as asked for: whole numbers, and nothing else checked.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DefaultsInput {
     pub retries: Option<i64>,
     /// Milliseconds, like the rest.
@@ -139,7 +139,7 @@ impl Eventing {
         Ok(deleted.cancelled)
     }
 
-    /// Creates a project or renames it for people; with `defaults`, also sets what its new triggers get.
+    /// Creates a project, or renames it for people where a title is given; with `defaults`, also sets what its new triggers get.
     pub async fn put_project(
         &self,
         name: &str,
@@ -149,7 +149,7 @@ impl Eventing {
         let name = Name::parse(name).map_err(|message| Error::field("project", message))?;
         let title = title(new_title.unwrap_or_default()).map_err(|message| Error::field("name", message))?;
         let defaults = defaults.map(|defaults| defaults.check(Vec::new())).transpose()?;
-        self.store().put_project(name.as_str(), title.as_deref().unwrap_or(name.as_str())).await?;
+        self.store().put_project(name.as_str(), title.as_deref()).await?;
         if let Some(defaults) = defaults {
             self.store().set_trigger_defaults(name.as_str(), &defaults).await?;
         }

@@ -122,7 +122,9 @@ impl Eventing {
     /// Creates a trigger or replaces the one of that name.
     pub async fn put_trigger(&self, project: &str, mut input: TriggerInput) -> Result<Trigger, Error> {
         let project_row = self.find_project(project).await?;
-        input.fill_in(&project_row.defaults());
+        // One that exists is replaced by what is said, and by nothing that was said of its project since.
+        let exists = self.store().triggers(project_row.id, Some(&input.name)).await?.pop().is_some();
+        input.fill_in(&if exists { TriggerDefaults::default() } else { project_row.defaults() });
         let mut row = self.check(&input, Vec::new()).await?;
         // Somebody may create or delete it in between; then the other statement is the right one.
         for _ in 0..3 {

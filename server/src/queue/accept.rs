@@ -1,13 +1,14 @@
 //! Natural batching of accepted events: whatever waits goes into one statement as soon as a connection is free, and every
 //! caller is answered after its commit. Nobody waits for a timer, and under load one commit serves hundreds.
 //!
-//! Before a statement is sent, tasks that are ready come first once, since some of them bring events: batches grow under
-//! load, and where there are none it costs microseconds.
+//! Before a statement is sent, the flusher steps back once: the runtime runs what is ready, which brings events, and comes
+//! back as soon as a thread is idle, or after its event interval. So batches grow with the load.
 //!
 //! A second statement runs beside the first only once there is enough for it: two half-full ones cost PostgreSQL more than
 //! a full one, but a full one should not wait for the disk of another.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -95,18 +96,27 @@ struct Flushed {
 pub(super) struct Accepting {
     incoming: mpsc::Receiver<Job>,
     waiting: Waiting,
-    running: FuturesUnordered<BoxFuture<'static, Flushed>>,
+    /// Statements under way; `None` comes of one that panicked.
+    running: FuturesUnordered<BoxFuture<'static, Option<Flushed>>>,
+    /// What they brought, as far as it could not be taken up at once.
+    settling: FuturesUnordered<BoxFuture<'static, Option<()>>>,
 }
 
 impl Accepting {
     pub fn new(incoming: mpsc::Receiver<Job>) -> Self {
-        Self { incoming, waiting: Waiting::default(), running: FuturesUnordered::new() }
+        let (running, settling) = (FuturesUnordered::new(), FuturesUnordered::new());
+        Self { incoming, waiting: Waiting::default(), running, settling }
     }
+}
+
+/// A panic in it fails those who wait for it, and nobody else.
+fn guarded<T: 'static>(future: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, Option<T>> {
+    AssertUnwindSafe(future).catch_unwind().map(Result::ok).boxed()
 }
 
 impl Engine {
     pub(super) async fn flush_accepts(&self, accepting: &mut Accepting) {
-        let Accepting { incoming, waiting, running } = accepting;
+        let Accepting { incoming, waiting, running, settling } = accepting;
         let mut arrived = Vec::new();
         loop {
             tokio::select! {
@@ -117,16 +127,22 @@ impl Engine {
                     }
                     arrived.drain(..).for_each(|job| waiting.push(job));
                 }
-                // Taken up beside the next statement, which waits for nobody.
-                Some(flushed) = running.next() => {
-                    let engine = self.clone();
-                    self.0.background.spawn(async move { engine.settle(flushed).await });
+                Some(returned) = running.next() => {
+                    if let Some(flushed) = returned {
+                        let engine = self.clone();
+                        let mut rest = guarded(async move { engine.settle(flushed).await });
+                        // At once, as far as it goes: the next statement has to know how full the lanes are.
+                        if rest.as_mut().now_or_never().is_none() {
+                            settling.push(rest);
+                        }
+                    }
                 }
+                Some(_) = settling.next() => {}
                 // The API has stopped before the engine does, so nobody is left waiting here.
                 () = self.0.stop.cancelled() => return,
             }
             if running.is_empty() && !waiting.is_enough() {
-                // What has been read from the network and only waits for a thread comes along. Without that it is nearly free.
+                // What has been read from the network and only waits for a thread comes along.
                 tokio::task::yield_now().await;
                 while !waiting.is_full()
                     && let Ok(job) = incoming.try_recv()
@@ -135,10 +151,11 @@ impl Engine {
                 }
             }
             while !waiting.jobs.is_empty()
+                && settling.len() < store::ACCEPTING_CONNECTIONS
                 && (running.is_empty() || running.len() < store::ACCEPTING_CONNECTIONS && waiting.is_enough())
             {
                 let (engine, batch) = (self.clone(), waiting.take_batch());
-                running.push(async move { engine.flush(batch).await }.boxed());
+                running.push(guarded(async move { engine.flush(batch).await }));
             }
         }
     }

@@ -135,11 +135,17 @@ impl Store {
         Ok(Some(DeletedProject { id, cancelled }))
     }
 
-    /// Creates a project or gives an existing one another title.
-    pub async fn put_project(&self, name: &str, title: &str) -> Result<(), sqlx::Error> {
-        sqlx::query!("insert into projects (name, title) values ($1, $2) on conflict (name) do update set title = excluded.title", name, title)
-            .execute(&self.pool)
-            .await
-            .map(drop)
+    /// Creates a project, or gives an existing one another title. Without a title a new one gets its name, and an existing
+    /// one keeps its own.
+    pub async fn put_project(&self, name: &str, title: Option<&str>) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "insert into projects (name, title) values ($1, coalesce($2, $1))
+             on conflict (name) do update set title = coalesce($2, projects.title)",
+            name,
+            title
+        )
+        .execute(&self.pool)
+        .await
+        .map(drop)
     }
 }

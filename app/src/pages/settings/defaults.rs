@@ -37,8 +37,8 @@ pub fn TriggerDefaultsForm(project: Project) -> impl IntoView {
             <div class="grid grid-cols-1 sm:grid-cols-2 lg:grid-cols-4 gap-4">
                 <Field name="retries" label="Retries" value=form.retries error=error_of(errors, "retries") inputmode="numeric" placeholder=DEFAULT_RETRIES.to_string() hint="After the first attempt, 0 to 100."/>
                 <Field name="timeout" label="Timeout" value=form.timeout error=error_of(errors, "timeout") inputmode="numeric" placeholder=DEFAULT_TIMEOUT_MS.to_string() hint="Milliseconds for a whole attempt."/>
-                <Field name="backoff_first" label="First wait" value=form.backoff_first error=error_of(errors, "backoffFirst") inputmode="numeric" hint="Milliseconds before retry 1."/>
-                <Field name="backoff_max" label="Longest wait" value=form.backoff_max error=error_of(errors, "backoffMax") inputmode="numeric" hint="Milliseconds."/>
+                <Field name="backoff_first" label="First wait" value=form.backoff_first error=error_of(errors, "backoffFirst") inputmode="numeric" hint="Milliseconds before retry 1; the server's if empty."/>
+                <Field name="backoff_max" label="Longest wait" value=form.backoff_max error=error_of(errors, "backoffMax") inputmode="numeric" hint="Milliseconds; the server's if empty."/>
             </div>
             <div><SubmitButton kind=Kind::Primary text="Save defaults" pending=save.pending() pending_text="Saving…"/></div>
         </form>
