@@ -87,19 +87,23 @@ async fn slots(context: &Context) -> Result<Findings> {
 
 /// Ends the nodes' connections and takes what becomes free, until the nodes have none.
 async fn take_all(database: &Database) -> Result<Vec<PgConnection>> {
+    // One of its own for ending them, opened before there is none left: a pool may want a second one while the first is on
+    // its way back.
+    let mut own = connect(database).await?;
     let mut others = Vec::new();
     let began = Instant::now();
     loop {
         while let Ok(other) = connect(database).await {
             others.push(other);
         }
-        let ended = database
-            .number(
-                "select count(pg_terminate_backend(pid)) from pg_stat_activity
-                  where datname = current_database() and application_name = 'mission-control'",
-            )
-            .await?;
+        let ended: i64 = sqlx::query_scalar(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity
+              where datname = current_database() and application_name = 'mission-control'",
+        )
+        .fetch_one(&mut own)
+        .await?;
         if ended == 0 {
+            others.push(own);
             return Ok(others);
         }
         ensure!(began.elapsed() < Duration::from_secs(20), "the nodes keep {ended} connections");
