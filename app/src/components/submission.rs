@@ -1,3 +1,5 @@
+use leptos::ev::SubmitEvent;
+use leptos::form::FromFormData;
 use leptos::prelude::*;
 use server::functions::Failure;
 use server::model::{FieldError, Submitted};
@@ -26,4 +28,22 @@ pub fn on_submitted<I, T>(
         Some(Err(error)) => failure.set(Some(error.message)),
         None => {}
     });
+}
+
+/// What a form does when it is submitted: what was typed goes to its action instead of to the page's address.
+pub fn submit<I, T>(
+    form: Action<I, Result<Submitted<T>, Failure>>,
+    failure: RwSignal<Option<String>>,
+) -> impl Fn(SubmitEvent) + 'static
+where
+    I: FromFormData + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    move |event| {
+        event.prevent_default();
+        match I::from_event(&event) {
+            Ok(typed) => drop(form.dispatch(typed)),
+            Err(error) => failure.set(Some(error.to_string())),
+        }
+    }
 }

@@ -1,4 +1,3 @@
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_query_map};
@@ -6,7 +5,9 @@ use server::functions::{create_project, projects};
 use server::model::{Project, ProjectForm};
 
 use super::{FailurePage, Loading};
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, PageHeading, SubmitButton, error_of, on_submitted};
+use crate::components::{
+    Alert, ButtonLink, Dialog, Field, Kind, PageHeading, SubmitButton, error_of, on_submitted, submit,
+};
 use crate::{PageState, Posted};
 
 /// All projects.
@@ -90,13 +91,7 @@ fn AddProject() -> impl IntoView {
                 action="/projects?add"
                 novalidate
                 class="flex flex-col gap-4"
-                on:submit=move |event| {
-                    event.prevent_default();
-                    match ProjectForm::from_event(&event) {
-                        Ok(form) => drop(create.dispatch(form)),
-                        Err(error) => failure.set(Some(error.to_string())),
-                    }
-                }
+                on:submit=submit(create, failure)
             >
                 <Alert message=failure/>
                 <Field name="name" label="Project name" value=form.name error=error_of(errors, "name") placeholder="shop" hint="As it stands in URLs: letters, digits and . _ -" autofocus=true/>

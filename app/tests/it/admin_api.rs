@@ -53,12 +53,16 @@ async fn every_wrong_field_of_a_trigger_is_named() {
     let server = Server::start(&database).await;
     let wrong = json!({"type": "", "url": "nope", "retries": 101, "timeout": 0, "source": "database", "concurrency": 0, "backoffFirst": -1, "headers": {"Host": "x"}});
     let answer = server.post(&format!("{TRIGGERS}/-bad"), &wrong).await.expect(422);
-    let mut fields = answer.fields();
-    fields.sort();
+    let mut answer_fields = answer.fields();
+    answer_fields.sort();
     assert_eq!(
-        fields,
+        answer_fields,
         ["backoffFirst", "concurrency", "headers", "name", "retries", "source", "timeout", "type", "url"]
     );
+    // A name that the database could not even look for is one of them.
+    let mut fields = server.post(&format!("{TRIGGERS}/a%00b"), &wrong).await.expect(422).fields();
+    fields.sort();
+    assert_eq!(fields, answer_fields);
     for (field, value) in
         [("retries", json!(1.5)), ("timeout", json!(600_001)), ("options", json!([])), ("id", json!("other"))]
     {
@@ -117,6 +121,10 @@ async fn new_triggers_get_what_their_project_has_for_them() {
     assert_eq!(numbers(&plain), [json!(7), json!(1_500), json!(250), Value::Null]);
     let own = trigger("own", json!({"retries": 0, "timeout": 9, "backoffFirst": 0, "backoffMax": 5})).await;
     assert_eq!(numbers(&own), [json!(0), json!(9), json!(0), json!(5)], "what a trigger says counts");
+
+    // One that exists is replaced by what is said of it, and by nothing that its project has for new ones.
+    let replaced = trigger("own", json!({"retries": 1})).await;
+    assert_eq!(numbers(&replaced), [json!(1), json!(5_000), Value::Null, Value::Null]);
 
     // What is wrong changes nothing, not even the name.
     let wrong = json!({"name": "Other", "triggerDefaults": {"retries": 101, "timeout": 0, "backoffMax": -1}});

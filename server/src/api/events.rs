@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::ApiState;
 use super::body::JsonBytes;
 use super::problem::Problem;
+use super::{ApiState, millis};
 use crate::eventing::Error;
 use crate::eventing::fields::{Fields, malformed, string};
 use crate::model::{
@@ -193,10 +193,6 @@ fn attempt(attempt: &Attempt) -> Value {
         "error": attempt.error,
         "node": attempt.node,
     })
-}
-
-fn millis(micros: u32) -> f64 {
-    f64::from(micros) / 1000.0
 }
 
 fn object(headers: &[(String, String)]) -> Value {

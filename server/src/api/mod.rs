@@ -46,6 +46,11 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
+/// Milliseconds, as answers hold them.
+fn millis(micros: u32) -> f64 {
+    f64::from(micros) / 1000.0
+}
+
 async fn unknown_path(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("The API has no path {}.", uri.path()))
 }

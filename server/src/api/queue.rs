@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::ApiState;
 use super::body::JsonBytes;
 use super::problem::Problem;
+use super::{ApiState, millis};
 use crate::eventing::request::{BadRequest, QueueRequest};
 use crate::eventing::{Error, QueuedEvent, Synchronous};
 use crate::model::{Delivery, DeliveryStatus, EventOutcome};
@@ -164,7 +164,7 @@ fn shown(delivery: &Delivery) -> Value {
             "status": response.status,
             "headers": headers,
             "body": response.body,
-            "durationMs": f64::from(attempt.duration_us) / 1000.0,
+            "durationMs": millis(attempt.duration_us),
         }))
     });
     json!({

@@ -56,7 +56,7 @@ async fn put(
         .into());
     }
     let (input, ignored) = parse(name, object)?;
-    let saved = state.eventing.put_trigger(&project, input).await?;
+    let saved = state.eventing.put_trigger(&project, &input).await?;
     Ok(Json(Saved { result: Shown::of(&saved), ignored: &ignored }).into_response())
 }
 

@@ -30,20 +30,9 @@ impl Eventing {
         let summaries = self.store().summaries(project_id, &[id], None, None, &DataMatch::default()).await?;
         let summary = summary(summaries.into_iter().next().ok_or_else(unknown)?);
         let runs = self.store().runs(project_id, id).await?;
-        let mut attempts: HashMap<(i32, i16), Vec<Attempt>> = HashMap::new();
+        let mut attempts = HashMap::new();
         if runs.iter().any(|run| run.attempts > 0) {
-            for one in self.store().attempts(project_id, id).await? {
-                let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
-                let attempt = attempt(
-                    one.attempt,
-                    one.started_at,
-                    (one.duration_us, one.timings),
-                    response,
-                    Some(one.error),
-                    Some(one.node),
-                );
-                attempts.entry((one.trigger_id, one.run)).or_default().push(attempt);
-            }
+            attempts = self.earlier_attempts(project_id, id).await?;
         }
         let mut deliveries: Vec<(i32, DeliveryDetail)> = Vec::new();
         for row in runs {

@@ -101,20 +101,9 @@ impl Eventing {
             .await?
             .ok_or_else(|| Error::NotFound(format!("There is no event {id} in the project {project}.")))?;
         let rows = self.store().deliveries(event.project_id, id).await?;
-        let mut earlier: HashMap<(i32, i16), Vec<Attempt>> = HashMap::new();
+        let mut earlier = HashMap::new();
         if rows.iter().any(|row| row.attempts > 1 || row.status.is_none()) {
-            for one in self.store().attempts(event.project_id, id).await? {
-                let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
-                let attempt = attempt(
-                    one.attempt,
-                    one.started_at,
-                    (one.duration_us, one.timings),
-                    response,
-                    Some(one.error),
-                    Some(one.node),
-                );
-                earlier.entry((one.trigger_id, one.run)).or_default().push(attempt);
-            }
+            earlier = self.earlier_attempts(event.project_id, id).await?;
         }
         let deliveries: Vec<_> = rows
             .into_iter()
@@ -124,6 +113,22 @@ impl Eventing {
             })
             .collect();
         Ok(outcome(id, event.event_type, iso(event.due_at), deliveries))
+    }
+
+    /// The failed attempts of an event that were followed by others, by trigger and run, oldest first.
+    pub(super) async fn earlier_attempts(
+        &self,
+        project_id: i32,
+        id: Uuid,
+    ) -> Result<HashMap<(i32, i16), Vec<Attempt>>, Error> {
+        let mut earlier: HashMap<_, Vec<_>> = HashMap::new();
+        for one in self.store().attempts(project_id, id).await? {
+            let response = response(one.response_status, one.response_headers, one.response_body, one.response_cut);
+            let took = (one.duration_us, one.timings);
+            let attempt = attempt(one.attempt, one.started_at, took, response, Some(one.error), Some(one.node));
+            earlier.entry((one.trigger_id, one.run)).or_default().push(attempt);
+        }
+        Ok(earlier)
     }
 
     /// Deliveries of an event as they ended on this node, where each did so at its first attempt: what has just been written

@@ -19,7 +19,7 @@ pub struct TriggerInput {
     pub source: String,
     pub event_type: String,
     pub url: String,
-    /// `None`, here and below: what the project has for new triggers, or else every trigger.
+    /// `None`, like the timeout and the waits: what the project has for new triggers, or else what every trigger gets.
     pub retries: Option<i64>,
     pub timeout_ms: Option<i64>,
     pub headers: BTreeMap<String, String>,
@@ -120,16 +120,20 @@ impl Eventing {
     }
 
     /// Creates a trigger or replaces the one of that name.
-    pub async fn put_trigger(&self, project: &str, mut input: TriggerInput) -> Result<Trigger, Error> {
+    pub async fn put_trigger(&self, project: &str, input: &TriggerInput) -> Result<Trigger, Error> {
         let project_row = self.find_project(project).await?;
-        // One that exists is replaced by what is said, and by nothing that was said of its project since.
-        let exists = self.store().triggers(project_row.id, Some(&input.name)).await?.pop().is_some();
-        input.fill_in(&if exists { TriggerDefaults::default() } else { project_row.defaults() });
-        let mut row = self.check(&input, Vec::new()).await?;
         // Somebody may create or delete it in between; then the other statement is the right one.
         for _ in 0..3 {
-            let current = self.store().triggers(project_row.id, Some(&row.name)).await?.pop();
-            row.enabled = input.enabled.or(current.as_ref().map(|current| current.enabled)).unwrap_or(true);
+            let mut input = input.clone();
+            // What no trigger can be called is told of with the other fields.
+            let current = match Name::parse(&input.name) {
+                Ok(name) => self.store().triggers(project_row.id, Some(name.as_str())).await?.pop(),
+                Err(_) => None,
+            };
+            // One that exists is replaced by what is said, and by nothing that was said of its project since.
+            input.fill_in(&if current.is_some() { TriggerDefaults::default() } else { project_row.defaults() });
+            input.enabled = input.enabled.or(current.as_ref().map(|current| current.enabled));
+            let row = self.check(&input, Vec::new()).await?;
             let saved = match current {
                 Some(_) => self.store().update_trigger(project_row.id, &row.name, &row).await?.is_some(),
                 None => self.store().create_trigger(project_row.id, &row).await?,
@@ -139,7 +143,7 @@ impl Eventing {
                 return Ok(trigger(row));
             }
         }
-        Err(Error::field("name", format!("The trigger {} is being changed by others; try again.", row.name)))
+        Err(Error::field("name", format!("The trigger {} is being changed by others; try again.", input.name)))
     }
 
     /// Pauses or resumes a trigger.

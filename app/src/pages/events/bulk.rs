@@ -1,11 +1,10 @@
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::{count_events, start_job};
 use server::model::{EventFilter, JobAction, JobForm, Submitted};
 
 use super::url_of;
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of, on_submitted};
+use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of, on_submitted, submit};
 use crate::{PageState, Posted};
 
 /// Counts what a filter matches, and starts a job that redelivers or cancels it.
@@ -48,13 +47,7 @@ pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> im
                 action=here
                 novalidate
                 class="flex flex-col gap-4"
-                on:submit=move |event| {
-                    event.prevent_default();
-                    match Rate::from_event(&event) {
-                        Ok(typed) => drop(start.dispatch(typed)),
-                        Err(error) => failure.set(Some(error.to_string())),
-                    }
-                }
+                on:submit=submit(start, failure)
             >
                 <Alert message=failure/>
                 <input type="hidden" name="intent" value=action.as_str()/>

@@ -1,9 +1,8 @@
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use server::functions::set_trigger_defaults;
 use server::model::{DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, DefaultsForm, Project};
 
-use crate::components::{Alert, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted};
+use crate::components::{Alert, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted, submit};
 use crate::{PageState, Posted};
 
 /// Sets what new triggers of the project get.
@@ -23,13 +22,7 @@ pub fn TriggerDefaultsForm(project: Project) -> impl IntoView {
             action=action
             novalidate
             class="flex flex-col gap-4"
-            on:submit=move |event| {
-                event.prevent_default();
-                match DefaultsForm::from_event(&event) {
-                    Ok(form) => drop(save.dispatch(form)),
-                    Err(error) => failure.set(Some(error.to_string())),
-                }
-            }
+            on:submit=submit(save, failure)
         >
             <Alert message=failure/>
             <input type="hidden" name="intent" value="defaults"/>

@@ -1,11 +1,10 @@
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::delete_project;
 use server::model::{Project, ProjectForm};
 
 use crate::components::{
-    Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted,
+    Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted, submit,
 };
 use crate::{PageState, Posted};
 
@@ -44,13 +43,7 @@ pub fn DeleteDialog(project: Project, pending: i64) -> impl IntoView {
                 action=action
                 novalidate
                 class="flex flex-col gap-4"
-                on:submit=move |event| {
-                    event.prevent_default();
-                    match ProjectForm::from_event(&event) {
-                        Ok(form) => drop(delete.dispatch(form)),
-                        Err(error) => failure.set(Some(error.to_string())),
-                    }
-                }
+                on:submit=submit(delete, failure)
             >
                 <Alert message=failure/>
                 <input type="hidden" name="intent" value="delete"/>

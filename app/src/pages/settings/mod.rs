@@ -3,7 +3,6 @@
 mod defaults;
 mod delete;
 
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -12,7 +11,7 @@ use server::model::{Limit, ProjectForm, ProjectSettings};
 
 use super::{FailurePage, Loading};
 use crate::components::{
-    Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, on_submitted,
+    Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, on_submitted, submit,
 };
 use crate::{PageState, Posted};
 use defaults::TriggerDefaultsForm;
@@ -97,13 +96,7 @@ fn TitleForm(name: String, title: String) -> impl IntoView {
             action=action
             novalidate
             class="flex max-w-xl flex-col gap-4"
-            on:submit=move |event| {
-                event.prevent_default();
-                match ProjectForm::from_event(&event) {
-                    Ok(form) => drop(rename.dispatch(form)),
-                    Err(error) => failure.set(Some(error.to_string())),
-                }
-            }
+            on:submit=submit(rename, failure)
         >
             <Alert message=failure/>
             <input type="hidden" name="intent" value="rename"/>

@@ -1,11 +1,12 @@
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::save_trigger;
 use server::model::{Trigger, TriggerDefaults, TriggerForm};
 
 use super::page_path;
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of, on_submitted};
+use crate::components::{
+    Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of, on_submitted, submit,
+};
 use crate::{PageState, Posted};
 
 /// The form that creates or changes a trigger.
@@ -53,13 +54,7 @@ pub fn EditDialog(
                 action=action
                 novalidate
                 class="flex flex-col gap-4"
-                on:submit=move |event| {
-                    event.prevent_default();
-                    match TriggerForm::from_event(&event) {
-                        Ok(form) => drop(save.dispatch(form)),
-                        Err(error) => failure.set(Some(error.to_string())),
-                    }
-                }
+                on:submit=submit(save, failure)
             >
                 <Alert message=failure/>
                 <input type="hidden" name="intent" value="save"/>
