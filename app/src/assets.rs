@@ -1,5 +1,6 @@
 //! The browser's files, inside the binary: compressed when it was built, named by their content, cached for a year.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use axum::Router;
@@ -11,6 +12,8 @@ use http::{HeaderValue, StatusCode};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 
+use crate::pages::on_demand;
+
 /// What `cargo xtask build` made of the frontend and the styles.
 #[derive(RustEmbed)]
 #[folder = "../target/site"]
@@ -19,9 +22,24 @@ struct Files;
 /// The current names of the files. They change with their content.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Manifest {
-    pub js: String,
-    pub wasm: String,
     pub css: String,
+    /// The folder of the JavaScript and the wasm.
+    code: String,
+    /// The files that a page needs beside the main ones, by the name of its part.
+    parts: HashMap<String, Vec<String>>,
+}
+
+impl Manifest {
+    /// The address of a file of the code.
+    pub fn code(&self, name: &str) -> String {
+        format!("/assets/{}/{name}", self.code)
+    }
+
+    /// The addresses of the files that a page needs beside the main ones.
+    pub fn parts_of(&self, path: &str, query: &str) -> BTreeSet<String> {
+        let parts = on_demand::parts_of(path, query);
+        parts.iter().filter_map(|part| self.parts.get(part.name)).flatten().map(|name| self.code(name)).collect()
+    }
 }
 
 /// `None`: this binary was built without the browser's part; pages still work, unstyled and without JavaScript.
@@ -30,7 +48,7 @@ pub static MANIFEST: LazyLock<Option<Manifest>> =
 
 /// Serves the files under `/assets/`.
 pub fn router() -> Router {
-    Router::new().route("/assets/{file}", get(serve))
+    Router::new().route("/assets/{*file}", get(serve))
 }
 
 async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
@@ -48,7 +66,7 @@ async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let mut response = found.data.into_owned().into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // The name holds a hash of the content: whatever was fetched once under it stays right for ever.
+    // The path holds a hash of the content: whatever was fetched once under it stays right for ever.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(encoding) = encoding {
@@ -62,6 +80,7 @@ fn content_type(file: &str) -> Option<&'static str> {
         "js" => Some("text/javascript; charset=utf-8"),
         "wasm" => Some("application/wasm"),
         "css" => Some("text/css; charset=utf-8"),
+        "bin" => Some("application/octet-stream"),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod curl;
 #[cfg(feature = "ssr")]
 pub mod forms;
 mod live;
+mod load;
 mod page_state;
 pub mod pages;
 #[cfg(feature = "ssr")]
@@ -23,13 +24,14 @@ pub mod theme;
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
-use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
+use leptos_router::{Lazy, SsrMode};
 
 use components::{Clock, Layout, Toasts};
 pub use page_state::{PageState, Posted};
-use pages::{EventPage, EventsPage, JobsPage, NotFound, ProjectsPage, SettingsPage, TriggersPage};
+use pages::NotFound;
+use pages::on_demand::{EventRoute, EventsRoute, JobsRoute, ProjectsRoute, SettingsRoute, TriggersRoute};
 
 /// The application, the same on the server and in the browser.
 #[component]
@@ -45,12 +47,12 @@ pub fn App() -> impl IntoView {
             <Layout>
                 // Asynchronous rendering: the whole page is in the HTML, so that it needs no JavaScript.
                 <Routes fallback=NotFound>
-                    <Route path=path!("/projects") view=ProjectsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/projects/:project/event-triggers") view=TriggersPage ssr=SsrMode::Async/>
-                    <Route path=path!("/projects/:project/events") view=EventsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/projects/:project/events/jobs") view=JobsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/projects/:project/events/:id") view=EventPage ssr=SsrMode::Async/>
-                    <Route path=path!("/projects/:project/settings") view=SettingsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/projects") view={Lazy::<ProjectsRoute>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/event-triggers") view={Lazy::<TriggersRoute>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events") view={Lazy::<EventsRoute>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events/jobs") view={Lazy::<JobsRoute>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/events/:id") view={Lazy::<EventRoute>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/projects/:project/settings") view={Lazy::<SettingsRoute>::new()} ssr=SsrMode::Async/>
                 </Routes>
             </Layout>
         </Router>

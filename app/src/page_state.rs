@@ -26,7 +26,8 @@ pub struct PageState {
     /// Scheme and host as the browser sees them, for the commands that the pages show.
     pub origin: String,
     pub theme: Theme,
-    pub posted: Option<Posted>,
+    /// A `Posted` as JSON: only the code of the form that it was posted by reads it.
+    pub posted: Option<String>,
 }
 
 impl PageState {
@@ -49,7 +50,7 @@ impl PageState {
             dev_mode: use_context::<server::eventing::Eventing>().is_some_and(|eventing| eventing.dev_mode()),
             origin: use_context().map(host).unwrap_or_default(),
             theme: Theme::of_request(),
-            posted: use_context(),
+            posted: use_context::<Posted>().and_then(|posted| serde_json::to_string(&posted).ok()),
         }
     }
 
@@ -76,17 +77,21 @@ impl PageState {
 
     /// The refused form that this page answers, if it was the one of the given intent.
     pub(crate) fn posted_by(intent: &str) -> Option<Posted> {
-        let is_meant = |state: &Self| state.posted.as_ref().is_some_and(|posted| posted.intent == intent);
-        if Self::stored().with_value(is_meant) { Self::take_posted() } else { None }
+        let posted = Self::stored().with_value(|state| Self::read(state.posted.as_deref()))?;
+        if posted.intent == intent { Self::take_posted() } else { None }
     }
 
     /// The refused form that this page answers. In the browser only the first form that asks gets it: a dialog that is
     /// opened later starts afresh. The server may render a component more than once before it sends it.
     pub fn take_posted() -> Option<Posted> {
         if cfg!(feature = "ssr") {
-            Self::stored().with_value(|state| state.posted.clone())
+            Self::stored().with_value(|state| Self::read(state.posted.as_deref()))
         } else {
-            Self::stored().try_update_value(|state| state.posted.take()).flatten()
+            Self::read(Self::stored().try_update_value(|state| state.posted.take()).flatten().as_deref())
         }
+    }
+
+    fn read(posted: Option<&str>) -> Option<Posted> {
+        serde_json::from_slice(posted?.as_bytes()).ok()
     }
 }

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use leptos_meta::MetaTags;
 use server::eventing::Eventing;
+use tower_http::compression::CompressionLayer;
 
 use crate::assets::{self, MANIFEST};
 use crate::theme::Theme;
@@ -34,6 +35,8 @@ pub fn router(eventing: Eventing) -> Router {
         .leptos_routes_with_context(&options, generate_route_list(App), context.clone(), shell)
         .with_state(options)
         .merge(forms::router(eventing))
+        // The assets are compressed when they are built; the API answers programs, mostly near by, in few bytes.
+        .layer(CompressionLayer::new())
         .merge(assets::router())
         .fallback(leptos_axum::render_app_async_with_context(context, shell))
 }
@@ -66,11 +69,17 @@ pub fn shell() -> impl IntoView {
 #[component]
 fn Hydration() -> impl IntoView {
     MANIFEST.as_ref().map(|files| {
-        let (js, wasm) = (format!("/assets/{}", files.js), format!("/assets/{}", files.wasm));
+        let (js, wasm) = (files.code("app.js"), files.code("app_bg.wasm"));
         let script = format!("import init,{{hydrate}} from '{js}';await init({{module_or_path:'{wasm}'}});hydrate();");
+        let url = use_context::<http::request::Parts>().map(|parts| parts.uri).unwrap_or_default();
+        let parts = files.parts_of(url.path(), url.query().unwrap_or_default());
+        let wasm = [wasm].into_iter().chain(parts).map(|wasm| {
+            view! { <link rel="preload" r#as="fetch" href=wasm crossorigin="anonymous"/> }
+        });
         view! {
             <link rel="modulepreload" href=js/>
-            <link rel="preload" r#as="fetch" href=wasm r#type="application/wasm" crossorigin="anonymous"/>
+            <link rel="modulepreload" href=files.code("parts.js")/>
+            {wasm.collect_view()}
             <script type="module">{script}</script>
         }
     })

@@ -9,6 +9,8 @@ type TestFixtures = {
   project: string;
   /** Starts a webhook that ends with the test. */
   webhook: (behave?: Behaviour) => Promise<Receiver>;
+  /** What the browser may complain of, since the test makes it happen. */
+  foreseen: RegExp | undefined;
   /** Fails the test where the browser complained: errors, warnings of the hydration, exceptions. */
   quietConsole: void;
 };
@@ -37,13 +39,15 @@ export const test = base.extend<TestFixtures, { server: Server }>({
     });
     for (const receiver of started) await receiver.stop();
   },
+  foreseen: [undefined, { option: true }],
   quietConsole: [
-    async ({ page }, use, info) => {
+    async ({ page, foreseen }, use, info) => {
       const complaints: string[] = [];
       page.on("console", (message) => {
         if (!["error", "warning"].includes(message.type())) return;
         // Without JavaScript a refused form is a document with the status 4xx, and nobody runs the wasm.
         if (info.project.name === "no-javascript" && /status of 4|preloaded/.test(message.text())) return;
+        if (foreseen?.test(message.text())) return;
         complaints.push(`${message.type()}: ${message.text()}`);
       });
       page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));

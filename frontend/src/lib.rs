@@ -4,10 +4,18 @@
 #![recursion_limit = "512"]
 
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
 
 /// Called once by the page's script after the wasm module has loaded.
 #[wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(app::App);
+    spawn_local(async {
+        let location = leptos::prelude::window().location();
+        let (path, query) = (location.pathname().unwrap_or_default(), location.search().unwrap_or_default());
+        // A page whose code could not be loaded stays as the server rendered it, and works as without JavaScript.
+        if app::pages::on_demand::load(&path, &query).await.is_ok() {
+            leptos::mount::hydrate_body(app::App);
+        }
+    });
 }

@@ -7,9 +7,9 @@ use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Changed, DefaultsForm, EventCount, EventDetail, EventFilter, EventForm, EventOutcome, EventPage, EventQuery, Job,
-    JobForm, Overview, Project, ProjectForm, ProjectSettings, Queued, Range, Submitted, TriggerForm, TriggerHealth,
-    TriggersPage,
+    Changed, DefaultsForm, EventCount, EventDetail, EventFilter, EventForm, EventOutcome, EventPage, EventQuery,
+    FilterChoices, Job, JobForm, Overview, Project, ProjectForm, ProjectSettings, Queued, Range, Submitted,
+    TriggerForm, TriggerHealth, TriggersPage,
 };
 
 /// Why a page cannot be shown or a form not carried out, in plain words.
@@ -43,12 +43,12 @@ impl FromServerFnError for Failure {
 }
 
 /// Whether this server runs in dev mode.
-#[server(endpoint = "dev_mode")]
+#[server(endpoint = "dev_mode", input = Json)]
 pub async fn dev_mode() -> Result<bool, Failure> {
     Ok(on_server::eventing()?.dev_mode())
 }
 
-#[server(endpoint = "projects")]
+#[server(endpoint = "projects", input = Json)]
 pub async fn projects() -> Result<Vec<Project>, Failure> {
     on_server::plainly(on_server::eventing()?.projects().await)
 }
@@ -59,7 +59,7 @@ pub async fn create_project(form: ProjectForm) -> Result<Submitted<String>, Fail
 }
 
 /// The settings of a project.
-#[server(endpoint = "settings")]
+#[server(endpoint = "settings", input = Json)]
 pub async fn load_settings(project: String) -> Result<ProjectSettings, Failure> {
     on_server::plainly(on_server::eventing()?.project_settings(&project).await)
 }
@@ -82,9 +82,15 @@ pub async fn delete_project(project: String, form: ProjectForm) -> Result<Submit
     on_server::submitted(on_server::eventing()?.delete_project_by_form(&project, &form).await)
 }
 
-#[server(endpoint = "triggers")]
+#[server(endpoint = "triggers", input = Json)]
 pub async fn load_triggers(project: String) -> Result<TriggersPage, Failure> {
     on_server::plainly(on_server::eventing()?.triggers_page(&project).await)
+}
+
+/// What the event log of a project can be filtered by.
+#[server(endpoint = "filter_choices", input = Json)]
+pub async fn load_filter_choices(project: String) -> Result<FilterChoices, Failure> {
+    on_server::plainly(on_server::eventing()?.filter_choices(&project).await)
 }
 
 /// Creates a trigger, or changes the one called `existing`. Gives its name.
@@ -114,7 +120,7 @@ pub async fn send_event(project: String, trigger: String, form: EventForm) -> Re
 }
 
 /// Where an event stands.
-#[server(endpoint = "outcome")]
+#[server(endpoint = "outcome", input = Json)]
 pub async fn load_outcome(project: String, event_id: String) -> Result<EventOutcome, Failure> {
     on_server::plainly(match crate::eventing::event_id(&event_id) {
         Ok(id) => on_server::eventing()?.event_outcome(&project, id).await,
@@ -135,7 +141,7 @@ pub async fn count_events(project: String, filter: EventFilter) -> Result<Submit
 }
 
 /// All that is known of an event.
-#[server(endpoint = "event")]
+#[server(endpoint = "event", input = Json)]
 pub async fn load_event(project: String, event_id: String) -> Result<EventDetail, Failure> {
     on_server::plainly(on_server::eventing()?.event(&project, &event_id).await)
 }
@@ -153,7 +159,7 @@ pub async fn cancel(project: String, event_id: String, trigger: Option<String>) 
 }
 
 /// The jobs of a project, newest first.
-#[server(endpoint = "jobs")]
+#[server(endpoint = "jobs", input = Json)]
 pub async fn load_jobs(project: String) -> Result<Vec<Job>, Failure> {
     on_server::plainly(on_server::eventing()?.jobs(&project).await)
 }
@@ -171,19 +177,19 @@ pub async fn cancel_job(project: String, job: String) -> Result<Job, Failure> {
 }
 
 /// How the triggers of a project do.
-#[server(endpoint = "trigger_health")]
+#[server(endpoint = "trigger_health", input = Json)]
 pub async fn load_trigger_health(project: String, range: Range) -> Result<Vec<TriggerHealth>, Failure> {
     on_server::plainly(on_server::eventing()?.trigger_health(&project, range).await)
 }
 
 /// How a project does.
-#[server(endpoint = "overview")]
+#[server(endpoint = "overview", input = Json)]
 pub async fn load_overview(project: String, range: Range) -> Result<Overview, Failure> {
     on_server::plainly(on_server::eventing()?.overview(&project, range).await)
 }
 
 /// The data last sent with a type, or that of an event.
-#[server(endpoint = "earlier_data")]
+#[server(endpoint = "earlier_data", input = Json)]
 pub async fn earlier_data(
     project: String,
     event_type: String,

@@ -27,36 +27,43 @@ pub fn build(toolchain: wasm::Toolchain) -> Result<()> {
         return Ok(());
     }
     let work = PathBuf::from("target/site.work");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
     fs::create_dir_all(&work)?;
-    let (js, wasm) = wasm::bind(&compiled, &work)?;
+    let code = wasm::bind(&compiled, &work)?;
 
     step("Compressing the browser's files");
-    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut name = |ending: &str, content: Vec<u8>| -> Result<String> {
-        let name = format!("app-{}.{ending}", &hash(&content)[..16]);
-        files.insert(format!("{name}.br"), brotli(&content)?);
-        files.insert(format!("{name}.gz"), gzip(&content)?);
-        files.insert(name.clone(), content);
-        Ok(name)
-    };
-    let (js, wasm, css) = (name("js", js)?, name("wasm", wasm)?, name("css", style.into_bytes())?);
-    for file in [&js, &wasm, &css] {
-        eprintln!(
-            "    {file}  {} kB, {} kB with brotli",
-            files[file].len() / 1000,
-            files[&format!("{file}.br")].len() / 1000
-        );
+    let mut files = BTreeMap::new();
+    // Named by their content. The files of the code refer to each other, so theirs is the name of a folder.
+    let css = format!("{}.css", &hash(style.as_bytes())[..16]);
+    add(&mut files, css.clone(), style.into_bytes())?;
+    let whole: Vec<u8> = code.files.values().flatten().copied().collect();
+    let folder = hash(&whole)[..16].to_owned();
+    for (name, content) in code.files {
+        add(&mut files, format!("{folder}/{name}"), content)?;
     }
-    let manifest = format!("{{\"js\": \"{js}\", \"wasm\": \"{wasm}\", \"css\": \"{css}\"}}\n");
+    let brotli = |name: &str| files.get(&format!("{folder}/{name}.br")).map_or(0, Vec::len);
+    for (part, names) in &code.parts {
+        let bytes: usize = names.iter().map(|name| brotli(name)).sum();
+        let (files, bytes) = (names.len() + 1, brotli("app_bg.wasm") + bytes);
+        eprintln!("    {part}: {files} files, {} kB of wasm with brotli", bytes / 1000);
+    }
+    let parts = code.parts.iter().map(|(part, names)| format!("{part:?}: {names:?}")).collect::<Vec<_>>().join(", ");
+    let manifest = format!("{{\"css\": \"{css}\", \"code\": \"{folder}\", \"parts\": {{{parts}}}}}\n");
     files.insert("manifest.json".into(), manifest.into_bytes());
 
     fs::create_dir_all(SITE)?;
     for entry in fs::read_dir(SITE)? {
         let entry = entry?;
-        if !files.contains_key(&*entry.file_name().to_string_lossy()) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && name != folder {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.path().is_file() && !files.contains_key(&name) {
             fs::remove_file(entry.path())?;
         }
     }
+    fs::create_dir_all(Path::new(SITE).join(&folder))?;
     for (name, content) in files {
         let path = Path::new(SITE).join(name);
         if fs::read(&path).ok().as_ref() != Some(&content) {
@@ -65,6 +72,14 @@ pub fn build(toolchain: wasm::Toolchain) -> Result<()> {
     }
     fs::remove_dir_all(&work)?;
     Ok(fs::write(STAMP, stamp)?)
+}
+
+/// A file, and the same compressed.
+fn add(files: &mut BTreeMap<String, Vec<u8>>, name: String, content: Vec<u8>) -> Result<()> {
+    files.insert(format!("{name}.br"), brotli(&content)?);
+    files.insert(format!("{name}.gz"), gzip(&content)?);
+    files.insert(name, content);
+    Ok(())
 }
 
 fn hash(content: &[u8]) -> String {

@@ -1,13 +1,14 @@
 //! The browser's part: compiled, bound to JavaScript, and made small where the tools for that are there.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::shell::{command, execute, has, output, step};
-use crate::snip::snip;
+use crate::snip::{bare, snip};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -98,32 +99,104 @@ fn linker() -> Option<PathBuf> {
 /// Compiles the frontend. Gives the wasm file, not yet bound to JavaScript.
 pub fn compile(toolchain: Toolchain) -> Result<PathBuf> {
     step("Building the browser's part");
-    execute(toolchain.cargo("build").args(["--package", "frontend", "--profile", "wasm"]))?;
+    let mut cargo = toolchain.cargo("rustc");
+    // Where the functions and the data refer to each other: what splitting goes by.
+    cargo.args(["--package", "frontend", "--profile", "wasm", "--", "-Clink-arg=--emit-relocs"]);
+    execute(&mut cargo)?;
     Ok(Path::new(toolchain.target_dir()).join(TARGET).join("wasm/frontend.wasm"))
 }
 
-/// Makes the JavaScript and the wasm that browsers load. Gives both.
-pub fn bind(wasm: &Path, work: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
-    let snipped = work.join("snipped.wasm");
-    snip(wasm, &snipped)?;
+/// What browsers load.
+pub struct Code {
+    /// By their names, under which they refer to each other.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The names of the files that a page needs beside the main ones, by the name of its part.
+    pub parts: BTreeMap<String, Vec<String>>,
+}
+
+/// Makes the JavaScript and the wasm that browsers load, in parts.
+pub fn bind(wasm: &Path, work: &Path) -> Result<Code> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let whole = snip(&read(wasm)?)?;
+    let (main, folder) = (work.join("main.wasm"), work.join("code"));
+    let mut options = wasm_split_cli_support::Options::new(&whole);
+    options.output_dir = &folder;
+    options.main_out_path = &main;
+    options.main_module = "./app.js";
+    options.link_name = "./parts.js";
+    let split = wasm_split_cli_support::transform(options).map_err(|error| anyhow!("{error:#}"))?;
     let mut bindgen = Bindgen::new();
     let bindgen = bindgen
-        .input_path(&snipped)
+        .input_path(&main)
         .out_name("app")
         .web(true)
         .map_err(|error| anyhow!(error))?
         .typescript(false)
+        // The parts use what the linker exports, and know functions by the linker's names.
+        .keep_lld_exports(true)
+        .demangle(false)
         .remove_name_section(true)
         .remove_producers_section(true);
-    bindgen.generate(work).map_err(|error| error.context("wasm-bindgen failed"))?;
-    let bound = work.join("app_bg.wasm");
-    optimize(&bound, work);
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    Ok((read(&work.join("app.js"))?, read(&bound)?))
+    bindgen.generate(&folder).map_err(|error| error.context("wasm-bindgen failed"))?;
+    for file in std::fs::read_dir(&folder)? {
+        let file = file?.path();
+        if file.extension().is_some_and(|ending| ending == "wasm") {
+            std::fs::write(&file, bare(&read(&file)?)?)?;
+        }
+    }
+    optimize(&folder);
+    let mut files = BTreeMap::new();
+    for file in std::fs::read_dir(&folder)? {
+        let file = file?;
+        files.insert(file.file_name().to_string_lossy().into_owned(), read(&file.path())?);
+    }
+    let parts = split.prefetch_map.into_iter();
+    let parts = parts.map(|(part, files)| (part, files.into_iter().map(|name| name + ".wasm").collect())).collect();
+    let mut code = Code { files, parts };
+    code.join_small()?;
+    Ok(code)
 }
 
-/// Shrinks the wasm to less than half with wasm-opt, from npm's binaryen. Only a larger download is lost without it.
-fn optimize(wasm: &Path, work: &Path) {
+/// Wasm of fewer bytes is loaded together: a request for each would take longer than their bytes.
+const SMALL: usize = 4 * 1024;
+/// The file that it is in.
+const SMALL_FILE: &str = "small.bin";
+
+impl Code {
+    /// Puts the smallest modules into one file.
+    fn join_small(&mut self) -> Result<()> {
+        let is_small = |(name, content): &(&String, &Vec<u8>)| name.ends_with(".wasm") && content.len() < SMALL;
+        let names: Vec<String> = self.files.iter().filter(is_small).map(|(name, _)| name.clone()).collect();
+        let loader = self.files.get("parts.js").context("there is no loader of the parts")?;
+        let mut loader = String::from_utf8(loader.clone())?;
+        let mut joined = Vec::new();
+        for name in &names {
+            let content = self.files.remove(name).unwrap_or_default();
+            let (start, end) = (joined.len(), joined.len() + content.len());
+            joined.extend(content);
+            let alone = format!("fetch(new URL(\"./{name}\", import.meta.url))");
+            ensure!(loader.matches(&alone).count() == 1, "the loader of the parts does not load {name} as expected");
+            loader = loader.replace(&alone, &format!("small({start}, {end})"));
+        }
+        loader += &include_str!("small.js").replace("SMALL_FILE", SMALL_FILE);
+        self.files.insert("parts.js".into(), loader.into_bytes());
+        self.files.insert(SMALL_FILE.into(), joined);
+        for files in self.parts.values_mut() {
+            let before = files.len();
+            files.retain(|name| !names.contains(name));
+            if files.len() < before {
+                files.push(SMALL_FILE.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Modules of fewer bytes are not worth starting wasm-opt for.
+const OPTIMIZED: u64 = 16 * 1024;
+
+/// Shrinks the wasm with wasm-opt, from npm's binaryen. Only a larger download is lost without it.
+fn optimize(folder: &Path) {
     if !has("npm") {
         eprintln!("npm is not installed: the browser's part stays larger than it could be.");
         return;
@@ -138,24 +211,19 @@ fn optimize(wasm: &Path, work: &Path) {
         if !tools.join("node_modules/.bin/wasm-opt").exists() {
             execute(command("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(tools))?;
         }
-        let small = work.join("small.wasm");
-        execute(
-            command(
-                "node",
-                [
-                    "--stack-size=4000",
-                    "target/tools/node_modules/binaryen/bin/wasm-opt",
-                    "-Oz",
-                    "--strip-debug",
-                    "--strip-producers",
-                ],
-            )
-            .args(BROWSER_FEATURES)
-            .arg(wasm)
-            .arg("-o")
-            .arg(&small),
-        )?;
-        Ok(std::fs::rename(&small, wasm)?)
+        for file in std::fs::read_dir(folder)? {
+            let (wasm, bytes) = file.and_then(|file| Ok((file.path(), file.metadata()?.len())))?;
+            if wasm.extension().is_some_and(|ending| ending == "wasm") && bytes >= OPTIMIZED {
+                execute(
+                    command("node", ["--stack-size=4000", "target/tools/node_modules/binaryen/bin/wasm-opt", "-Oz"])
+                        .args(BROWSER_FEATURES)
+                        .arg(&wasm)
+                        .arg("-o")
+                        .arg(&wasm),
+                )?;
+            }
+        }
+        Ok(())
     };
     if let Err(error) = install() {
         eprintln!("wasm-opt did not work ({error:#}): the browser's part stays larger than it could be.");

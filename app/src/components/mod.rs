@@ -35,6 +35,6 @@ pub use plot::{Look, Plot, Series};
 pub use response::ResponseView;
 pub use shortcuts::Shortcuts;
 pub use status::{StatusBadge, Tone};
-pub use submission::{on_submitted, submit};
+pub use submission::{on_submitted, stands_in, submit, typed_into};
 pub use time::{Clock, When, exact};
 pub use toast::{ToastRegion, Toasts};

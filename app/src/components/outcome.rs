@@ -7,6 +7,7 @@ use web_sys::js_sys::Date;
 
 use super::words::{course, milliseconds, what_went_wrong};
 use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, When};
+use crate::load::load;
 
 /// Between two looks at an event that is under way, and at one whose time has not come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ pub fn OutcomePanel(
     form: &'static str,
 ) -> impl IntoView {
     let shown_project = StoredValue::new(project.clone());
-    let outcome = Resource::new(
+    let outcome = load(
         move || event.get(),
         move |event| {
             let project = project.clone();

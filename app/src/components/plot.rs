@@ -158,7 +158,10 @@ fn scale_top(highest: f64) -> f64 {
     if highest <= 1.0 {
         return 1.0;
     }
-    let power = 10_f64.powf(highest.log10().floor());
+    let mut power = 1.0;
+    while power * 10.0 <= highest {
+        power *= 10.0;
+    }
     let round = [1.0, 2.0, 4.0, 5.0, 10.0].into_iter().find(|step| step * power >= highest).unwrap_or(10.0);
     round * power
 }

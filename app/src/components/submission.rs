@@ -1,8 +1,15 @@
+use std::collections::BTreeMap;
+
 use leptos::ev::SubmitEvent;
-use leptos::form::FromFormData;
 use leptos::prelude::*;
+use serde::de::DeserializeOwned;
 use server::functions::Failure;
 use server::model::{FieldError, Submitted};
+use web_sys::js_sys::Array;
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{FormData, HtmlFormElement};
+
+const UNREADABLE: &str = "The form cannot be read. Load the page again.";
 
 /// Sorts out what becomes of a submitted form: messages go to their fields, a failure above all of them, and what was done to
 /// `done`.
@@ -36,14 +43,33 @@ pub fn submit<I, T>(
     failure: RwSignal<Option<String>>,
 ) -> impl Fn(SubmitEvent) + 'static
 where
-    I: FromFormData + Send + Sync + 'static,
+    I: DeserializeOwned + Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
     move |event| {
         event.prevent_default();
-        match I::from_event(&event) {
+        match typed_into(&event) {
             Ok(typed) => drop(form.dispatch(typed)),
-            Err(error) => failure.set(Some(error.to_string())),
+            Err(error) => failure.set(Some(error)),
         }
     }
+}
+
+/// What was typed into the form that is submitted.
+pub fn typed_into<I: DeserializeOwned>(event: &SubmitEvent) -> Result<I, String> {
+    let form = event.target().and_then(|form| form.dyn_into::<HtmlFormElement>().ok());
+    stands_in(&form.ok_or(UNREADABLE)?)
+}
+
+/// What stands in a form. All that is typed is text, so it is a JSON object of texts.
+pub fn stands_in<I: DeserializeOwned>(form: &HtmlFormElement) -> Result<I, String> {
+    let fields = FormData::new_with_form(form).map_err(|_| UNREADABLE)?;
+    let fields = Array::from(&fields);
+    let fields = fields.iter().map(|field| {
+        let [name, value] = [0, 1].map(|place| Array::from(&field).get(place).as_string().unwrap_or_default());
+        (name, value)
+    });
+    let fields: BTreeMap<String, String> = fields.collect();
+    let json = serde_json::to_vec(&fields).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
 }

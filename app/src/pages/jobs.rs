@@ -8,6 +8,7 @@ use super::events::{events_path, url_of};
 use super::{FailurePage, Loading};
 use crate::components::{Kind, PageHeading, StatusBadge, SubmitButton, Tone, When};
 use crate::live::{Live, LiveSwitch};
+use crate::load::load;
 
 /// Where a project's bulk jobs are.
 pub fn jobs_path(project: &str) -> String {
@@ -19,7 +20,7 @@ pub fn jobs_path(project: &str) -> String {
 pub fn JobsPage() -> impl IntoView {
     let params = use_params_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
-    let jobs = Resource::new(move || project.get(), load_jobs);
+    let jobs = load(move || project.get(), load_jobs);
     let changed = Callback::new(move |()| jobs.refetch());
     let live = Live::follow(project, changed);
     view! {

@@ -4,17 +4,20 @@ mod event;
 mod events;
 mod jobs;
 mod not_found;
+pub mod on_demand;
 mod projects;
 mod settings;
 mod triggers;
 
-pub use event::EventPage;
-pub use events::{EventsPage, events_path};
-pub use jobs::{JobsPage, jobs_path};
+use event::EventPage;
+use events::EventsPage;
+pub use events::events_path;
+use jobs::JobsPage;
+pub use jobs::jobs_path;
 pub use not_found::NotFound;
-pub use projects::ProjectsPage;
-pub use settings::SettingsPage;
-pub use triggers::TriggersPage;
+use projects::ProjectsPage;
+use settings::SettingsPage;
+use triggers::TriggersPage;
 
 use leptos::prelude::*;
 use leptos_meta::Title;

@@ -8,6 +8,7 @@ use super::{FailurePage, Loading};
 use crate::components::{
     Alert, ButtonLink, Dialog, Field, Kind, PageHeading, SubmitButton, error_of, on_submitted, submit,
 };
+use crate::load::load;
 use crate::{PageState, Posted};
 
 /// All projects.
@@ -15,7 +16,7 @@ use crate::{PageState, Posted};
 pub fn ProjectsPage() -> impl IntoView {
     let query = use_query_map();
     let adding = Memo::new(move |_| query.with(|query| query.get("add").is_some()));
-    let list = Resource::new(|| (), |()| projects());
+    let list = load(|| (), |()| projects());
     view! {
         <Title text="Projects"/>
         <Transition fallback=Loading>

@@ -232,14 +232,16 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
             );
         }
     }
-    for form in ["project=%00&event_type=%00", "project=default&event_type=%00", "project=%ff", "", "%"] {
-        for function in ["triggers", "outcome", "earlier_data", "projects", "nothing"] {
+    let named =
+        |project: &str, name: &str| json!({"project": project, "event_type": name, "event_id": name}).to_string();
+    for body in [named("\0", "\0"), named("default", "\0"), named("\u{fffd}", ""), String::new(), "{".into()] {
+        for function in ["triggers", "filter_choices", "outcome", "earlier_data", "projects", "nothing"] {
             let request = server.http.post(server.url(&format!("/api/{function}")));
-            let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+            let request = request.header("content-type", "application/json").body(body.clone());
             let answer = crate::support::Answer::of(request).await;
             assert!(
                 !answer.body.contains("panicked") && !answer.body.contains("its log says more"),
-                "{function} {form}: {}",
+                "{function} {body}: {}",
                 answer.body
             );
         }

@@ -134,19 +134,35 @@ async fn projects_are_created_by_a_form() {
 }
 
 #[tokio::test]
+async fn pages_are_compressed_for_who_takes_it() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let plain = server.get("/projects").await.expect(200);
+    let request = server.http.get(server.url("/projects")).header("accept-encoding", "gzip");
+    let response = request.send().await.expect("an answer");
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let bytes = response.bytes().await.expect("a page");
+    assert!(bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() < plain.body.len() / 2);
+}
+
+#[tokio::test]
 async fn the_browsers_files_are_cached_for_ever_and_compressed() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;
     let page = server.get("/projects").await.expect(200).body;
-    let Some(at) = page.find("/assets/app-") else {
-        panic!("the binary holds no browser's files: run `cargo xtask test`, which builds them first");
-    };
-    let path = page[at..].split('"').next().expect("a path").to_owned();
-    let request = server.http.get(server.url(&path)).header("accept-encoding", "gzip, br");
-    let response = request.send().await.expect("an answer");
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["content-encoding"], "br");
-    assert!(response.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+    let files: Vec<_> =
+        page.match_indices("\"/assets/").filter_map(|(at, _)| page[at + 1..].split('"').next()).collect();
+    assert!(!files.is_empty(), "the binary holds no browser's files: run `cargo xtask test`, which builds them first");
+    for ending in [".css", "/app.js", "/app_bg.wasm", "/split_projects.wasm"] {
+        assert!(files.iter().any(|file| file.ends_with(ending)), "{ending} is not among {files:?}");
+    }
+    for file in files {
+        let request = server.http.get(server.url(file)).header("accept-encoding", "gzip, br");
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-encoding"], "br");
+        assert!(response.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+    }
     server.get("/assets/nothing.js").await.expect(404);
     server.get("/assets/..%2f..%2fCargo.toml").await.expect(404);
 }

@@ -60,6 +60,13 @@ impl EventFilter {
     }
 }
 
+/// What an event log can be filtered by: the names in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterChoices {
+    pub triggers: Vec<String>,
+    pub types: Vec<String>,
+}
+
 /// One page of the event log, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -15,7 +15,9 @@ pub use detail::{Changed, DeliveryDetail, EventDetail, Left, Request, Run, Wait,
 pub use event::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response, Timings};
 pub use form::{FieldError, Submitted};
 pub use job::{Job, JobAction, JobForm, JobState};
-pub use log::{DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary};
+pub use log::{
+    DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary, FilterChoices,
+};
 pub use project::{DefaultsForm, Project, ProjectForm, TriggerDefaults};
 pub use settings::{Limit, ProjectSettings};
 pub use stats::{Bucket, Overview, Range, Tally, TriggerHealth};

@@ -5,6 +5,7 @@ use server::model::{EventFilter, JobAction, JobForm, Submitted};
 
 use super::url_of;
 use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of, on_submitted, submit};
+use crate::load::load;
 use crate::{PageState, Posted};
 
 /// Counts what a filter matches, and starts a job that redelivers or cancels it.
@@ -18,7 +19,7 @@ pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> im
     let jobs = crate::pages::jobs_path(&project);
     let count = {
         let (project, filter) = (project.clone(), filter.clone());
-        Resource::new(|| (), move |()| count_events(project.clone(), filter.clone()))
+        load(|| (), move |()| count_events(project.clone(), filter.clone()))
     };
     let start = {
         let filter = filter.clone();

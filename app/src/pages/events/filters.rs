@@ -1,14 +1,14 @@
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use server::model::{EventFilter, EventStatus, FieldError, TriggersPage};
+use server::model::{EventFilter, EventStatus, FieldError, FilterChoices};
+use web_sys::SubmitEvent;
 
 use super::{events_path, url_of};
-use crate::components::{ButtonLink, Kind, Note, SubmitButton, error_of};
+use crate::components::{ButtonLink, Kind, Note, SubmitButton, error_of, typed_into};
 
 /// The filters, a form that asks for a URL: it works without JavaScript and can be bookmarked.
 #[component]
-pub fn Filters(project: String, filter: EventFilter, frame: TriggersPage, errors: Vec<FieldError>) -> impl IntoView {
+pub fn Filters(project: String, filter: EventFilter, choices: FilterChoices, errors: Vec<FieldError>) -> impl IntoView {
     let errors = RwSignal::new(errors);
     let path = events_path(&project);
     let navigate = use_navigate();
@@ -19,11 +19,11 @@ pub fn Filters(project: String, filter: EventFilter, frame: TriggersPage, errors
     let detailed =
         [&filter.from, &filter.to, &filter.id, &filter.path, &filter.value].iter().any(|value| !value.is_empty());
     let statuses = EventStatus::ALL.into_iter().map(|status| (status.as_str().to_owned(), words(status).to_owned()));
-    let triggers = frame.triggers.into_iter().map(|trigger| (trigger.name.clone(), trigger.name));
-    let types = frame.types.into_iter().map(|name| view! { <option value=name></option> }).collect_view();
-    let submit = move |event: web_sys::SubmitEvent| {
+    let triggers = choices.triggers.into_iter().map(|name| (name.clone(), name));
+    let types = choices.types.into_iter().map(|name| view! { <option value=name></option> }).collect_view();
+    let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        if let Ok(filter) = EventFilter::from_event(&event) {
+        if let Ok(filter) = typed_into::<EventFilter>(&event) {
             navigate(&url_of(&project, &filter, &[]), Default::default());
         }
     };

@@ -9,13 +9,15 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::params::ParamsMap;
-use server::functions::{load_events, load_triggers};
-use server::model::{EventFilter, EventPage, EventQuery, JobAction, Submitted, TriggersPage};
+use server::functions::{load_events, load_filter_choices};
+use server::model::{EventFilter, EventPage, EventQuery, FilterChoices, JobAction, Submitted};
 
+use super::on_demand::{bulk_dialog, when_loaded};
 use super::{FailurePage, Loading};
 use crate::components::{ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
-use bulk::BulkDialog;
+use crate::load::load;
+pub use bulk::BulkDialog;
 use filters::Filters;
 pub use table::EventBadge;
 use table::{Empty, EventsTable, NoMatch, Pages};
@@ -65,29 +67,39 @@ pub fn EventsPage() -> impl IntoView {
         _ => None,
     });
     // What the filters offer. It is loaded apart from the events, which a live page asks for again and again.
-    let frame = Resource::new(move || project.get(), load_triggers);
-    let page = Resource::new(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
+    let choices = load(move || project.get(), load_filter_choices);
+    let page = load(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
     let live = Live::follow(project, Callback::new(move |()| page.refetch()));
     view! {
         <Title text="Events"/>
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
-                match (frame.await, page.await) {
-                    (Ok(frame), Ok(events)) => {
-                        let asked = query.get_untracked();
-                        view! { <Content frame=frame events=events query=asked live=live/> }.into_any()
+                match (choices.await, page.await) {
+                    (Ok(choices), Ok(events)) => {
+                        let (project, asked) = (project.get_untracked(), query.get_untracked());
+                        view! { <Content project=project choices=choices events=events query=asked live=live/> }.into_any()
                     }
                     (Err(failure), _) | (_, Err(failure)) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
             })}
         </Transition>
-        {move || bulk.get().map(|action| view! { <BulkDialog project=project.get() action=action filter=query.get().filter/> })}
+        {move || {
+            bulk.get().map(|action| {
+                let (project, filter) = (project.get(), query.get().filter);
+                when_loaded(bulk_dialog::PART, move || bulk_dialog::view(project.clone(), action, filter.clone()))
+            })
+        }}
     }
 }
 
 #[component]
-fn Content(frame: TriggersPage, events: Submitted<EventPage>, query: EventQuery, live: Live) -> impl IntoView {
-    let project = frame.project.name.clone();
+fn Content(
+    project: String,
+    choices: FilterChoices,
+    events: Submitted<EventPage>,
+    query: EventQuery,
+    live: Live,
+) -> impl IntoView {
     let EventQuery { filter, cursor, .. } = query;
     let (page, errors) = match events {
         Submitted::Done(page) => (Some(page), Vec::new()),
@@ -96,7 +108,7 @@ fn Content(frame: TriggersPage, events: Submitted<EventPage>, query: EventQuery,
     let log = match page {
         None => ().into_any(),
         Some(page) if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() => {
-            let example = frame.types.first().cloned();
+            let example = choices.types.first().cloned();
             view! { <Empty project=project.clone() event_type=example/> }.into_any()
         }
         Some(page) if page.events.is_empty() => {
@@ -121,7 +133,7 @@ fn Content(frame: TriggersPage, events: Submitted<EventPage>, query: EventQuery,
             <ButtonLink href=redeliver kind=Kind::Plain>"Redeliver…"</ButtonLink>
             <ButtonLink href=cancel kind=Kind::Plain>"Cancel…"</ButtonLink>
         </PageHeading>
-        <Filters project=project filter=filter frame=frame errors=errors/>
+        <Filters project=project filter=filter choices=choices errors=errors/>
         {log}
     }
 }

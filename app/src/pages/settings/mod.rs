@@ -13,6 +13,7 @@ use super::{FailurePage, Loading};
 use crate::components::{
     Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, on_submitted, submit,
 };
+use crate::load::load;
 use crate::{PageState, Posted};
 use defaults::TriggerDefaultsForm;
 use delete::DeleteDialog;
@@ -24,7 +25,7 @@ pub fn SettingsPage() -> impl IntoView {
     let query = use_query_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
     let deleting = Memo::new(move |_| query.with(|query| query.get("delete").is_some()));
-    let settings = Resource::new(move || project.get(), load_settings);
+    let settings = load(move || project.get(), load_settings);
     view! {
         <Title text="Settings"/>
         <Transition fallback=Loading>

@@ -1,6 +1,7 @@
 //! The event triggers of a project; its dialogs are opened by the URL's query.
 
 mod delete;
+mod dialogs;
 mod edit;
 mod overview;
 mod schedule;
@@ -9,46 +10,20 @@ mod table;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 use leptos_router::params::ParamsMap;
-use server::functions::{Failure, load_overview, load_trigger_health, load_triggers};
+use server::functions::{load_overview, load_trigger_health, load_triggers};
 use server::model::{Overview as Figures, Range, Trigger, TriggerHealth, TriggersPage as Page};
 
+use super::on_demand::{trigger_dialog, when_loaded};
 use super::{FailurePage, Loading};
 use crate::components::{ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
-use delete::DeleteDialog;
-use edit::EditDialog;
+use crate::load::{Loaded, load};
+pub use dialogs::{Open, OpenDialog};
 use overview::Overview;
-use send::SendDialog;
 pub use table::QueueExample;
 use table::{EmptyState, TriggersTable};
-
-/// The open dialog. Which event the send dialog shows is no part of it, so that the form stays as it is meanwhile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Open {
-    Nothing,
-    Add,
-    Edit(String),
-    Delete(String),
-    Send(String),
-}
-
-impl Open {
-    fn of(query: &ParamsMap) -> Self {
-        if query.get("add").is_some() {
-            Self::Add
-        } else if let Some(name) = query.get("edit") {
-            Self::Edit(name)
-        } else if let Some(name) = query.get("delete") {
-            Self::Delete(name)
-        } else if let Some(name) = query.get("trigger") {
-            Self::Send(name)
-        } else {
-            Self::Nothing
-        }
-    }
-}
 
 /// Where a project's triggers are.
 fn page_path(project: &str) -> String {
@@ -56,7 +31,7 @@ fn page_path(project: &str) -> String {
 }
 
 /// What changes all the time. It is loaded apart from the triggers, so that forms stay as they are while it is renewed.
-type Figured = Resource<Result<(Figures, Vec<TriggerHealth>), Failure>>;
+type Figured = Loaded<(Figures, Vec<TriggerHealth>)>;
 
 /// The page.
 #[component]
@@ -65,12 +40,12 @@ pub fn TriggersPage() -> impl IntoView {
     let query = use_query_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
     let open = Memo::new(move |_| query.with(Open::of));
-    let page = Resource::new(move || project.get(), load_triggers);
+    let page = load(move || project.get(), load_triggers);
     let changed = Callback::new(move |()| page.refetch());
     let range = Memo::new(move |_| {
         query.with(|query| query.get("range").and_then(|name| Range::parse(&name)).unwrap_or_default())
     });
-    let figures: Figured = Resource::new(
+    let figures: Figured = load(
         move || (project.get(), range.get()),
         |(project, range)| async move {
             Ok((load_overview(project.clone(), range).await?, load_trigger_health(project, range).await?))
@@ -86,7 +61,14 @@ pub fn TriggersPage() -> impl IntoView {
                         let shown = StoredValue::new(page.clone());
                         view! {
                             <Content page=page changed=changed figures=figures live=live/>
-                            {move || shown.with_value(|page| view! { <OpenDialog open=open.get() page=page.clone() changed=changed/> })}
+                            {move || {
+                                open.get().map(|open| {
+                                    when_loaded(
+                                        trigger_dialog::PART,
+                                        move || trigger_dialog::view(open.clone(), shown.get_value(), changed),
+                                    )
+                                })
+                            }}
                         }
                             .into_any()
                     }
@@ -155,48 +137,19 @@ fn is_sought(trigger: &Trigger, sought: &str) -> bool {
 
 #[component]
 fn Search(path: String, sought: Memo<String>) -> impl IntoView {
+    let field = NodeRef::<leptos::html::Input>::new();
+    let navigate = use_navigate();
+    let here = path.clone();
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let typed = field.get_untracked().map(|field| field.value()).unwrap_or_default();
+        let query: ParamsMap = [("q", typed)].into_iter().filter(|(_, typed)| !typed.is_empty()).collect();
+        navigate(&(here.clone() + &query.to_query_string()), Default::default());
+    };
     view! {
-        <leptos_router::components::Form method="GET" action=path attr:role="search">
+        <form method="get" action=path role="search" on:submit=submit>
             <label class="sr-only" for="search">"Search triggers"</label>
-            <input id="search" aria-keyshortcuts="/" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input w-40 sm:w-56"/>
-        </leptos_router::components::Form>
-    }
-}
-
-#[component]
-fn OpenDialog(open: Open, page: Page, changed: Callback<()>) -> impl IntoView {
-    let find = |name: &str| page.triggers.iter().find(|trigger| trigger.name == name).cloned();
-    let (project, defaults) = (page.project.name.clone(), page.project.defaults);
-    let gone = |name: String| view! { <Gone project=page.project.name.clone() name=name/> }.into_any();
-    match open {
-        Open::Nothing => ().into_any(),
-        Open::Add => view! { <EditDialog project=project existing=None types=page.types defaults=defaults changed=changed/> }.into_any(),
-        Open::Edit(name) => match find(&name) {
-            Some(trigger) => {
-                view! { <EditDialog project=project existing=Some(trigger) types=page.types defaults=defaults changed=changed/> }
-                    .into_any()
-            }
-            None => gone(name),
-        },
-        Open::Delete(name) => match find(&name) {
-            Some(trigger) => view! { <DeleteDialog project=project trigger=trigger changed=changed/> }.into_any(),
-            None => gone(name),
-        },
-        Open::Send(name) => match find(&name) {
-            Some(trigger) => view! { <SendDialog project=project trigger=trigger/> }.into_any(),
-            None => gone(name),
-        },
-    }
-}
-
-/// The URL names a trigger that does not exist.
-#[component]
-fn Gone(project: String, name: String) -> impl IntoView {
-    let path = page_path(&project);
-    view! {
-        <crate::components::Dialog title="No such trigger" close=path.clone()>
-            <p class="text-sm text-soft">{format!("There is no trigger {name:?} in this project; it may have been renamed or deleted.")}</p>
-            <div class="mt-4 flex justify-end"><ButtonLink href=path kind=Kind::Plain>"Close"</ButtonLink></div>
-        </crate::components::Dialog>
+            <input node_ref=field id="search" aria-keyshortcuts="/" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input w-40 sm:w-56"/>
+        </form>
     }
 }

@@ -1,4 +1,3 @@
-use leptos::form::FromFormData;
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
@@ -10,7 +9,9 @@ use super::page_path;
 use super::schedule::ScheduleFields;
 use crate::components::{
     Alert, ButtonLink, CopyBlock, Dialog, JsonEditor, Kind, OutcomePanel, SubmitButton, error_of, on_submitted,
+    stands_in, typed_into,
 };
+use crate::load::load;
 use crate::{PageState, Posted, curl};
 
 /// The id of the form, for the button that sends again from outside of it.
@@ -50,7 +51,7 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
         let (project, event_type) = (project.clone(), trigger.event_type.clone());
         // Once: what stands in the address later must not overwrite what was typed.
         let from = query.with_untracked(|query| query.get("from"));
-        Resource::new(|| (), move |()| earlier_data(project.clone(), event_type.clone(), from.clone()))
+        load(|| (), move |()| earlier_data(project.clone(), event_type.clone(), from.clone()))
     };
     let paused = (!trigger.enabled).then(|| {
         view! { <p class="text-sm text-warn">"This trigger is paused: its events wait until it is resumed."</p> }
@@ -60,8 +61,7 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
     let element = NodeRef::<html::Form>::new();
     let current = RwSignal::new(typed.clone().unwrap_or_default());
     let look = move || {
-        let data = element.get_untracked().and_then(|form| web_sys::FormData::new_with_form(&form).ok());
-        if let Some(form) = data.and_then(|data| EventForm::from_form_data(&data).ok()) {
+        if let Some(Ok(form)) = element.get_untracked().map(|form| stands_in(&form)) {
             current.set(form);
         }
     };
@@ -91,10 +91,10 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
                 on:keydown=on_keydown
                 on:submit=move |event| {
                     event.prevent_default();
-                    match EventForm::from_event(&event) {
+                    match typed_into::<EventForm>(&event) {
                         Ok(_) if send.pending().get_untracked() => {}
                         Ok(form) => drop(send.dispatch(form)),
-                        Err(error) => failure.set(Some(error.to_string())),
+                        Err(error) => failure.set(Some(error)),
                     }
                 }
             >
