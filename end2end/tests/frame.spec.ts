@@ -80,4 +80,7 @@ test("closing a dialog gives the focus back, and what was done is said", async (
   await page.getByRole("link", { name: "Edit one" }).click();
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByRole("status")).toHaveText("Trigger saved");
+  await expect(page.getByRole("link", { name: "Edit one" })).toBeFocused();
+  await page.getByRole("button", { name: "Pause one" }).press("Enter");
+  await expect(page.getByRole("button", { name: "Resume one" })).toBeFocused();
 });

@@ -40,4 +40,18 @@ test.describe("code that cannot be loaded", () => {
     await page.reload();
     await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeVisible();
   });
+
+  test("has the server render a dialog, which works without it", async ({ page, project }) => {
+    await page.goto(triggersPage(project));
+    await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeVisible();
+    await page.route(/split_dialogs\.wasm/, (route) => route.abort());
+    await page.getByRole("link", { name: "Add", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Add event trigger" });
+    await expect(dialog).toBeVisible();
+    await dialog.getByLabel("Trigger Name").fill("one");
+    await dialog.getByLabel("Type").fill("paid");
+    await dialog.getByLabel("Webhook URL").fill("http://127.0.0.1:9/");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByRole("row", { name: /^one/ })).toContainText("paid");
+  });
 });

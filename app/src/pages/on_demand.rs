@@ -92,7 +92,8 @@ where
             match (part.load)().await {
                 // What it was for may be closed again.
                 Ok(()) => drop(loaded.try_set(true)),
-                Err(_) => drop(load_whole_page()),
+                // As with a whole page; the address names it already.
+                Err(_) => drop(window().location().reload()),
             }
         });
     }

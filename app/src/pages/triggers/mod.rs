@@ -23,7 +23,7 @@ use crate::load::{Loaded, load};
 pub use dialogs::{Open, OpenDialog};
 use overview::Overview;
 pub use table::QueueExample;
-use table::{EmptyState, TriggersTable};
+use table::{EmptyState, LastFocused, TriggersTable};
 
 /// Where a project's triggers are.
 fn page_path(project: &str) -> String {
@@ -42,6 +42,7 @@ pub fn TriggersPage() -> impl IntoView {
     let open = Memo::new(move |_| query.with(Open::of));
     let page = load(move || project.get(), load_triggers);
     let changed = Callback::new(move |()| page.refetch());
+    let last_focused = LastFocused::new(None);
     let range = Memo::new(move |_| {
         query.with(|query| query.get("range").and_then(|name| Range::parse(&name)).unwrap_or_default())
     });
@@ -60,7 +61,7 @@ pub fn TriggersPage() -> impl IntoView {
                     Ok(page) => {
                         let shown = StoredValue::new(page.clone());
                         view! {
-                            <Content page=page changed=changed figures=figures live=live/>
+                            <Content page=page changed=changed figures=figures live=live last_focused=last_focused/>
                             {move || {
                                 open.get().map(|open| {
                                     when_loaded(
@@ -80,7 +81,13 @@ pub fn TriggersPage() -> impl IntoView {
 }
 
 #[component]
-fn Content(page: Page, changed: Callback<()>, figures: Figured, live: Live) -> impl IntoView {
+fn Content(
+    page: Page,
+    changed: Callback<()>,
+    figures: Figured,
+    live: Live,
+    last_focused: LastFocused,
+) -> impl IntoView {
     let path = page_path(&page.project.name);
     let add = format!("{path}?add");
     let query = use_query_map();
@@ -110,7 +117,7 @@ fn Content(page: Page, changed: Callback<()>, figures: Figured, live: Live) -> i
             }
             .into_any();
         }
-        view! { <TriggersTable page=page changed=changed figures=figures/> }.into_any()
+        view! { <TriggersTable page=page changed=changed figures=figures last_focused=last_focused/> }.into_any()
     };
     view! {
         {heading}

@@ -1,15 +1,38 @@
+use leptos::html;
 use leptos::prelude::*;
 use server::functions::set_trigger_enabled;
 use server::model::{Trigger, TriggersPage};
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
 
 use super::overview::Health;
 use super::{Figured, page_path};
 use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Toasts, Tone};
 use crate::{PageState, curl};
 
+/// The control of the table that had the focus last: its trigger, and its place among the controls of that.
+pub type LastFocused = StoredValue<Option<(String, u32)>>;
+
+/// What a person can do with a trigger, in its row.
+const CONTROLS: &str = "a, button";
+
 /// The table, and below it how applications queue events.
 #[component]
-pub fn TriggersTable(page: TriggersPage, changed: Callback<()>, figures: Figured) -> impl IntoView {
+pub fn TriggersTable(
+    page: TriggersPage,
+    changed: Callback<()>,
+    figures: Figured,
+    last_focused: LastFocused,
+) -> impl IntoView {
+    let body = NodeRef::<html::Tbody>::new();
+    let note_focus = move |event: web_sys::FocusEvent| last_focused.set_value(control_of(&event));
+    // The table is made anew after each change; whoever works with keys goes on from where they were.
+    Effect::new(move |_| {
+        let nowhere = document().active_element().is_none_or(|element| element.tag_name() == "BODY");
+        if let (true, Some(body), Some((trigger, place))) = (nowhere, body.get(), last_focused.get_value()) {
+            focus(&body, &trigger, place);
+        }
+    });
     let project = page.project.name;
     let failure = RwSignal::new(None);
     let example = page.triggers.first().map(|trigger| trigger.event_type.clone()).unwrap_or_default();
@@ -37,7 +60,7 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>, figures: Figured
                         <th scope="col" class="px-4 py-2 text-right font-medium">"Actions"</th>
                     </tr>
                 </thead>
-                <tbody class="ruled">{rows}</tbody>
+                <tbody node_ref=body class="ruled" on:focusin=note_focus>{rows}</tbody>
             </table>
         </div>
         <details class="mt-5 text-sm">
@@ -45,6 +68,21 @@ pub fn TriggersTable(page: TriggersPage, changed: Callback<()>, figures: Figured
             <div class="mt-3"><QueueExample project=project event_type=example/></div>
         </details>
     }
+}
+
+/// The control that an event is about.
+fn control_of(event: &web_sys::FocusEvent) -> Option<(String, u32)> {
+    let control = event.target()?.dyn_into::<Element>().ok()?;
+    let row = control.closest("tr").ok().flatten()?;
+    let controls = row.query_selector_all(CONTROLS).ok()?;
+    let place = (0..controls.length()).find(|place| controls.item(*place).as_ref() == Some(control.as_ref()))?;
+    Some((row.get_attribute("data-trigger")?, place))
+}
+
+fn focus(body: &Element, trigger: &str, place: u32) -> Option<()> {
+    let row = body.query_selector(&format!("tr[data-trigger={trigger:?}]")).ok().flatten()?;
+    let control = row.query_selector_all(CONTROLS).ok()?.item(place)?;
+    control.dyn_into::<HtmlElement>().ok()?.focus().ok()
 }
 
 #[component]
@@ -79,7 +117,7 @@ fn Row(
         view! { <StatusBadge tone=Tone::Off text=text/> }
     });
     view! {
-        <tr>
+        <tr data-trigger=name.clone()>
             <td data-label="Name" class="px-4 py-2.5">
                 <span class="flex flex-wrap items-center gap-2">
                     <span class="font-medium text-ink break-words">{name.clone()}</span>
