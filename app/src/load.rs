@@ -1,7 +1,6 @@
 //! How pages load what they show.
 
-use std::pin::Pin;
-
+use futures::future::BoxFuture;
 use leptos::prelude::*;
 use leptos::server::codee::{Decoder, Encoder};
 use serde::Serialize;
@@ -22,7 +21,7 @@ where
     F: Future<Output = Result<T, Failure>> + Send + 'static,
 {
     // Boxed: all that handles the future is in the browser's code once for each type of what is loaded.
-    let fetch = move |key| -> Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> { Box::pin(fetch(key)) };
+    let fetch = move |key| -> BoxFuture<'static, Result<T, Failure>> { Box::pin(fetch(key)) };
     Resource::new_with_options(key, fetch, false)
 }
 

@@ -4,9 +4,8 @@
 // A call into another part goes through an import, which Rust can only declare as unsafe.
 #![allow(unsafe_code)]
 
-use std::pin::Pin;
-
 use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use leptos::prelude::*;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use leptos_router::LazyRoute;
@@ -22,7 +21,7 @@ use super::{EventPage, EventsPage, JobsPage, Loading, ProjectsPage, SettingsPage
 pub struct Part {
     /// As `cargo xtask build` calls it.
     pub name: &'static str,
-    load: fn() -> Pin<Box<dyn Future<Output = Result<(), SplitLoaderError>>>>,
+    load: fn() -> LocalBoxFuture<'static, Result<(), SplitLoaderError>>,
 }
 
 /// A view with its code in a part: `view` shows it, `load` only loads the code.
