@@ -54,6 +54,12 @@ pub fn Filters(project: String, filter: EventFilter, choices: FilterChoices, err
     }
 }
 
+/// Whether the form is made in the browser. One that the server made is left as it is: somebody may have filled it in before
+/// the page's code was there.
+fn is_renewed() -> bool {
+    !Owner::current_shared_context().is_some_and(|page| page.during_hydration())
+}
+
 /// A status as people read it.
 pub fn words(status: EventStatus) -> &'static str {
     match status {
@@ -78,6 +84,7 @@ fn Choice(
     errors: RwSignal<Vec<FieldError>>,
 ) -> impl IntoView {
     let id = format!("filter-{name}");
+    let renewed = is_renewed();
     // What the URL says stays chosen even where it is no longer on offer.
     let unknown = (!chosen.is_empty() && options.iter().all(|(value, _)| *value != chosen))
         .then(|| view! { <option value=chosen.clone() selected=true>{chosen.clone()}</option> });
@@ -86,7 +93,7 @@ fn Choice(
         .map(|(value, text)| {
             let selected = value == chosen;
             // The property as well: once a person has chosen, the attribute alone changes nothing any more.
-            view! { <option value=value selected=selected prop:selected=selected>{text}</option> }
+            view! { <option value=value selected=selected prop:selected=renewed.then_some(selected)>{text}</option> }
         })
         .collect_view();
     view! {
@@ -121,7 +128,7 @@ fn Value(
                 id=id
                 name=name
                 value=value.clone()
-                prop:value=value
+                prop:value=is_renewed().then_some(value)
                 placeholder=placeholder
                 list=list
                 autocomplete="off"
