@@ -20,6 +20,20 @@ test("a page loads the code of its own, and another page's when it is gone to", 
   expect(documents()).toBe(0);
 });
 
+test("what is filled in before the code is there stays", async ({ page, project }) => {
+  await page.route(EVENTS, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await route.continue();
+  });
+  await page.goto(`${eventsPage(project)}?status=failed`);
+  await page.getByLabel("Status").selectOption("No trigger");
+  await page.getByLabel("Type").fill("paid");
+  await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeHidden();
+  await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeVisible();
+  await expect(page.getByLabel("Status")).toHaveValue("no-trigger");
+  await expect(page.getByLabel("Type")).toHaveValue("paid");
+});
+
 test.describe("code that cannot be loaded", () => {
   test.use({ foreseen: /ERR_FAILED|Failed to fetch|preloaded/ });
 
