@@ -25,7 +25,7 @@ pub struct Manifest {
     pub css: String,
     /// The folder of the JavaScript and the wasm.
     code: String,
-    /// The files that a page needs beside the main ones, by the name of its part.
+    /// The files that a part needs beside the main ones, by its name.
     parts: HashMap<String, Vec<String>>,
 }
 
@@ -35,10 +35,14 @@ impl Manifest {
         format!("/assets/{}/{name}", self.code)
     }
 
-    /// The addresses of the files that a page needs beside the main ones.
-    pub fn parts_of(&self, path: &str, query: &str) -> BTreeSet<String> {
+    /// What a page begins with beside the main files: the file of all that its part needs, and the addresses of those of
+    /// what is open in it.
+    pub fn parts_of(&self, path: &str, query: &str) -> Option<(String, BTreeSet<String>)> {
         let parts = on_demand::parts_of(path, query);
-        parts.iter().filter_map(|part| self.parts.get(part.name)).flatten().map(|name| self.code(name)).collect()
+        let mut parts = parts.iter().filter_map(|part| Some((part.name, self.parts.get(part.name)?)));
+        let (name, with_it) = parts.next()?;
+        let more = parts.flat_map(|(_, files)| files).filter(|file| !with_it.contains(file));
+        Some((format!("{name}.bin"), more.map(|name| self.code(name)).collect()))
     }
 }
 

@@ -10,7 +10,7 @@ import { Receiver } from "../support/receiver.ts";
 import { Server } from "../support/server.ts";
 
 /** Lighthouse's figures vary with the machine: the median of so many runs counts. */
-const RUNS = 3;
+const RUNS = 5;
 const CATEGORIES = ["performance", "accessibility", "best-practices"] as const;
 /** The least score of each category, of 100. */
 const BARS = {
@@ -20,7 +20,7 @@ const BARS = {
 
 /** Until the page begins to arrive, in milliseconds. */
 const FIRST_BYTE = 20;
-/** WebAssembly that a page loads, in kB as it is transferred. */
+/** WebAssembly that a page loads, in kB as it is transferred: the main module, and the file of those that the page needs. */
 const WASM = 250;
 
 type Form = keyof typeof BARS;
@@ -76,7 +76,7 @@ async function audit(page: string, url: string, form: Form): Promise<Row> {
   const score = (name: string) => middle(runs.map((run) => Math.round(100 * (run.categories[name].score ?? 0))));
   const value = (name: string) => middle(runs.map((run) => run.audits[name].numericValue ?? Number.NaN));
   const requests = runs[0].audits["network-requests"].details as { items: { url: string; transferSize: number }[] };
-  const wasm = requests.items.filter(({ url }) => url.endsWith(".wasm"));
+  const wasm = requests.items.filter(({ url }) => /\.(wasm|bin)$/.test(url));
   for (const audit of Object.values(runs[0].audits)) {
     const counts = audit.score !== null && audit.score < 0.9 && audit.scoreDisplayMode !== "informative";
     if (counts) console.log(`${page}, ${form}: ${audit.title} (${audit.displayValue ?? audit.score})`);

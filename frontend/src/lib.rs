@@ -3,6 +3,8 @@
 // The types of views nest deeply.
 #![recursion_limit = "512"]
 
+use std::time::Duration;
+
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::spawn_local;
 
@@ -15,7 +17,8 @@ pub fn hydrate() {
         let (path, query) = (location.pathname().unwrap_or_default(), location.search().unwrap_or_default());
         // A page whose code could not be loaded stays as the server rendered it, and works as without JavaScript.
         if app::pages::on_demand::load(&path, &query).await.is_ok() {
-            leptos::mount::hydrate_body(app::App);
+            // Apart from what the loading still has to do: the page answers in between.
+            leptos::prelude::set_timeout(|| leptos::mount::hydrate_body(app::App), Duration::ZERO);
         }
     });
 }

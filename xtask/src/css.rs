@@ -68,7 +68,8 @@ fn class_literals(text: &str) -> Vec<&str> {
     while let Some(at) = rest.find("class=\"") {
         rest = &rest[at + "class=\"".len()..];
         let end = rest.find('"').unwrap_or(rest.len());
-        found.push(&rest[..end]);
+        // Where code fills in the class, the literal that it comes from counts.
+        found.extend(Some(&rest[..end]).filter(|literal| !literal.contains('{')));
         rest = &rest[end..];
     }
     // Sets of classes that code chooses between all start with how the element is laid out.

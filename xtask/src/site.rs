@@ -44,10 +44,9 @@ pub fn build(toolchain: wasm::Toolchain) -> Result<()> {
         add(&mut files, format!("{folder}/{name}"), content)?;
     }
     let brotli = |name: &str| files.get(&format!("{folder}/{name}.br")).map_or(0, Vec::len);
-    for (part, names) in &code.parts {
-        let bytes: usize = names.iter().map(|name| brotli(name)).sum();
-        let (files, bytes) = (names.len() + 1, brotli("app_bg.wasm") + bytes);
-        eprintln!("    {part}: {files} files, {} kB of wasm with brotli", bytes / 1000);
+    let pages = code.parts.keys().map(|part| (part, brotli(&wasm::bundle_of(part)))).filter(|(_, bytes)| *bytes > 0);
+    for (page, bytes) in pages {
+        eprintln!("    {page}: {} kB of wasm with brotli", (brotli(wasm::MAIN) + bytes) / 1000);
     }
     let parts = code.parts.iter().map(|(part, names)| format!("{part:?}: {names:?}")).collect::<Vec<_>>().join(", ");
     let manifest = format!("{{\"css\": \"{css}\", \"code\": \"{folder}\", \"parts\": {{{parts}}}}}\n");

@@ -106,12 +106,23 @@ pub fn compile(toolchain: Toolchain) -> Result<PathBuf> {
     Ok(Path::new(toolchain.target_dir()).join(TARGET).join("wasm/frontend.wasm"))
 }
 
+/// The wasm of every page.
+pub const MAIN: &str = "app_bg.wasm";
+
+/// The part that no page begins with: it is needed when a dialog opens, in a page that has most of it already.
+const LATER: &str = "dialogs";
+
 /// What browsers load.
 pub struct Code {
     /// By their names, under which they refer to each other.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The names of the files that a page needs beside the main ones, by the name of its part.
+    /// The names of the files that a part needs beside the main ones, by its name.
     pub parts: BTreeMap<String, Vec<String>>,
+}
+
+/// The file that has all in one that a page of a part begins with.
+pub fn bundle_of(part: &str) -> String {
+    format!("{part}.bin")
 }
 
 /// Makes the JavaScript and the wasm that browsers load, in parts.
@@ -153,7 +164,7 @@ pub fn bind(wasm: &Path, work: &Path) -> Result<Code> {
     let parts = split.prefetch_map.into_iter();
     let parts = parts.map(|(part, files)| (part, files.into_iter().map(|name| name + ".wasm").collect())).collect();
     let mut code = Code { files, parts };
-    code.join_small()?;
+    code.bundle()?;
     Ok(code)
 }
 
@@ -163,33 +174,51 @@ const SMALL: usize = 4 * 1024;
 const SMALL_FILE: &str = "small.bin";
 
 impl Code {
-    /// Puts the smallest modules into one file.
-    fn join_small(&mut self) -> Result<()> {
-        let is_small = |(name, content): &(&String, &Vec<u8>)| name.ends_with(".wasm") && content.len() < SMALL;
-        let names: Vec<String> = self.files.iter().filter(is_small).map(|(name, _)| name.clone()).collect();
+    /// Puts modules together, since they are smaller when they are compressed together, and a request each takes time: what a
+    /// part needs, for pages that begin with it, and the smallest modules for whatever comes later.
+    fn bundle(&mut self) -> Result<()> {
+        let modules: BTreeMap<String, Vec<u8>> = self
+            .files
+            .iter()
+            .filter(|(name, _)| name.ends_with(".wasm"))
+            .map(|(n, c)| (n.clone(), c.clone()))
+            .collect();
         let loader = self.files.get("parts.js").context("there is no loader of the parts")?;
         let mut loader = String::from_utf8(loader.clone())?;
-        let mut joined = Vec::new();
-        for name in &names {
-            let content = self.files.remove(name).unwrap_or_default();
-            let (start, end) = (joined.len(), joined.len() + content.len());
-            joined.extend(content);
+        let is_small = |name: &String| modules.get(name).is_some_and(|content| content.len() < SMALL);
+        for name in modules.keys().filter(|name| *name != MAIN) {
             let alone = format!("fetch(new URL(\"./{name}\", import.meta.url))");
             ensure!(loader.matches(&alone).count() == 1, "the loader of the parts does not load {name} as expected");
-            loader = loader.replace(&alone, &format!("small({start}, {end})"));
+            loader = loader.replace(&alone, &format!("moduleOf({name:?}, {})", is_small(name)));
         }
-        loader += &include_str!("small.js").replace("SMALL_FILE", SMALL_FILE);
+        loader += &include_str!("bundle.js").replace("SMALL_FILE", SMALL_FILE);
         self.files.insert("parts.js".into(), loader.into_bytes());
-        self.files.insert(SMALL_FILE.into(), joined);
-        for files in self.parts.values_mut() {
-            let before = files.len();
-            files.retain(|name| !names.contains(name));
-            if files.len() < before {
-                files.push(SMALL_FILE.into());
+        for (part, names) in &mut self.parts {
+            if part != LATER {
+                self.files.insert(bundle_of(part), joined(&modules, names)?);
+            }
+            let before = names.len();
+            names.retain(|name| !is_small(name));
+            if names.len() < before {
+                names.push(SMALL_FILE.into());
             }
         }
+        let small: Vec<String> = modules.keys().filter(|name| is_small(name)).cloned().collect();
+        self.files.insert(SMALL_FILE.into(), joined(&modules, &small)?);
+        self.files.retain(|name, _| !is_small(name));
         Ok(())
     }
+}
+
+/// Modules in one file, as `bundle.js` reads it.
+fn joined(modules: &BTreeMap<String, Vec<u8>>, names: &[String]) -> Result<Vec<u8>> {
+    let contents = names.iter().map(|name| modules.get(name).with_context(|| format!("there is no {name}")));
+    let contents: Vec<_> = contents.collect::<Result<_>>()?;
+    let list: Vec<_> =
+        names.iter().zip(&contents).map(|(name, content)| format!("[{name:?},{}]", content.len())).collect();
+    let mut out = format!("[{}]\n", list.join(",")).into_bytes();
+    out.extend(contents.into_iter().flatten());
+    Ok(out)
 }
 
 /// Modules of fewer bytes are not worth starting wasm-opt for.
