@@ -5,6 +5,8 @@ use leptos::wasm_bindgen::JsCast;
 use leptos::wasm_bindgen::prelude::Closure;
 use web_sys::EventSource;
 
+use crate::PageState;
+
 /// A page's line to the server. It exists only with JavaScript; the browser mends it by itself when it breaks.
 #[derive(Clone, Copy)]
 pub struct Live {
@@ -20,12 +22,15 @@ impl Live {
             if !live.on.get() {
                 return;
             }
-            let url = format!("/v1/api/{}/eventing/events/live", project.get());
+            // The server tells at once what has changed since the page was made; since it was loaded otherwise, it cannot know.
+            let mark = PageState::take_mark().unwrap_or_default();
+            let url = format!("/v1/api/{}/eventing/events/live?mark={mark}", project.get());
             let Ok(source) = EventSource::new(&url) else { return };
+            let mut mended = false;
             let open = Closure::<dyn FnMut()>::new(move || {
-                // What happened before the line stood, or while it was broken, is not told again.
-                if live.connected.try_get_untracked() == Some(false) {
-                    live.connected.set(true);
+                _ = live.connected.try_set(true);
+                // What happened while the line was broken is not told again.
+                if std::mem::replace(&mut mended, true) {
                     changed.run(());
                 }
             });
@@ -56,17 +61,17 @@ pub fn LiveSwitch(live: Live) -> impl IntoView {
         (false, _) => "Held still",
     };
     view! {
-        <Show when=move || hydrated.get()>
-            <button
-                type="button"
-                aria-pressed=move || live.on.get().to_string()
-                title="Renew the page whenever something changes"
-                on:click=move |_| live.on.update(|on| *on = !*on)
-                class="inline-flex items-center gap-2 h-9 px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
-            >
-                <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "inline-flex w-2 h-2 rounded-full bg-good" } else { "inline-flex w-2 h-2 rounded-full border border-soft" }></span>
-                {text}
-            </button>
-        </Show>
+        // Its room is there from the start and the same for each of its texts, so that nothing beside it moves.
+        <button
+            type="button"
+            aria-pressed=move || live.on.get().to_string()
+            title="Renew the page whenever something changes"
+            on:click=move |_| live.on.update(|on| *on = !*on)
+            class="inline-flex items-center sm:justify-end gap-2 w-32 h-9 px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
+            class:awaited=move || !hydrated.get()
+        >
+            <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "inline-flex w-2 h-2 rounded-full bg-good" } else { "inline-flex w-2 h-2 rounded-full border border-soft" }></span>
+            {text}
+        </button>
     }
 }

@@ -19,6 +19,11 @@ pub struct Posted {
     pub failure: Option<String>,
 }
 
+/// An extension of the request for a page: what becomes its `mark`.
+#[cfg(feature = "ssr")]
+#[derive(Clone)]
+pub(crate) struct Mark(pub String);
+
 /// What the server knows when it renders a page and the browser has to know too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PageState {
@@ -26,6 +31,8 @@ pub struct PageState {
     /// Scheme and host as the browser sees them, for the commands that the pages show.
     pub origin: String,
     pub theme: Theme,
+    /// How far the project was before the page's data was read, for whoever listens to what changes.
+    pub mark: Option<String>,
     /// A `Posted` as JSON: only the code of the form that it was posted by reads it.
     pub posted: Option<String>,
 }
@@ -50,6 +57,8 @@ impl PageState {
             dev_mode: use_context::<server::eventing::Eventing>().is_some_and(|eventing| eventing.dev_mode()),
             origin: use_context().map(host).unwrap_or_default(),
             theme: Theme::of_request(),
+            mark: use_context::<http::request::Parts>()
+                .and_then(|parts| parts.extensions.get().map(|Mark(mark): &Mark| mark.clone())),
             posted: use_context::<Posted>().and_then(|posted| serde_json::to_string(&posted).ok()),
         }
     }
@@ -73,6 +82,11 @@ impl PageState {
 
     pub(crate) fn theme_here() -> Theme {
         Self::stored().with_value(|state| state.theme)
+    }
+
+    /// The mark that the page came with. In the browser it is taken once: what is loaded later is newer.
+    pub(crate) fn take_mark() -> Option<String> {
+        Self::stored().try_update_value(|state| state.mark.take()).flatten()
     }
 
     /// The refused form that this page answers, if it was the one of the given intent.

@@ -1,9 +1,11 @@
 //! The HTML around the application, and its routes.
 
 use axum::Router;
-use axum::extract::Path;
-use axum::response::Redirect;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{Redirect, Response};
 use axum::routing::get;
+use futures::future::OptionFuture;
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use leptos_meta::MetaTags;
@@ -11,6 +13,7 @@ use server::eventing::Eventing;
 use tower_http::compression::CompressionLayer;
 
 use crate::assets::{self, MANIFEST};
+use crate::page_state::Mark;
 use crate::theme::Theme;
 use crate::{App, forms};
 
@@ -34,11 +37,22 @@ pub fn router(eventing: Eventing) -> Router {
         )
         .leptos_routes_with_context(&options, generate_route_list(App), context.clone(), shell)
         .with_state(options)
+        .layer(middleware::from_fn_with_state(eventing.clone(), mark))
         .merge(forms::router(eventing))
         // The assets are compressed when they are built; the API answers programs, mostly near by, in few bytes.
         .layer(CompressionLayer::new())
         .merge(assets::router())
         .fallback(leptos_axum::render_app_async_with_context(context, shell))
+}
+
+/// Notes how far a page's project is before the page's data is read.
+async fn mark(State(eventing): State<Eventing>, mut request: Request, next: Next) -> Response {
+    let project = request.uri().path().strip_prefix("/projects/").and_then(|rest| rest.split('/').next());
+    // Where it fails, so does the page, which says why.
+    if let Some(Ok(mark)) = OptionFuture::from(project.map(|project| eventing.mark(project))).await {
+        request.extensions_mut().insert(Mark(mark));
+    }
+    next.run(request).await
 }
 
 /// A whole HTML document.
@@ -69,17 +83,22 @@ pub fn shell() -> impl IntoView {
 #[component]
 fn Hydration() -> impl IntoView {
     MANIFEST.as_ref().map(|files| {
-        let (js, wasm) = (files.code("app.js"), files.code("app_bg.wasm"));
-        let script = format!("import init,{{hydrate}} from '{js}';await init({{module_or_path:'{wasm}'}});hydrate();");
+        let [js, loader, wasm] = ["app.js", "parts.js", "app_bg.wasm"].map(|name| files.code(name));
         let url = use_context::<http::request::Parts>().map(|parts| parts.uri).unwrap_or_default();
-        let parts = files.parts_of(url.path(), url.query().unwrap_or_default());
-        let wasm = [wasm].into_iter().chain(parts).map(|wasm| {
-            view! { <link rel="preload" r#as="fetch" href=wasm crossorigin="anonymous"/> }
+        let (bundle, more) = files.parts_of(url.path(), url.query().unwrap_or_default()).unzip();
+        let load = bundle.as_ref().map(|name| format!("loadBundle('./{name}');")).unwrap_or_default();
+        let script = format!(
+            "import init,{{hydrate}} from '{js}';import {{loadBundle}} from '{loader}';{load}\
+             await init({{module_or_path:'{wasm}'}});hydrate();"
+        );
+        let bundle = bundle.map(|name| files.code(&name));
+        let fetched = [wasm].into_iter().chain(bundle).chain(more.into_iter().flatten()).map(|file| {
+            view! { <link rel="preload" r#as="fetch" href=file crossorigin="anonymous"/> }
         });
         view! {
             <link rel="modulepreload" href=js/>
-            <link rel="modulepreload" href=files.code("parts.js")/>
-            {wasm.collect_view()}
+            <link rel="modulepreload" href=loader/>
+            {fetched.collect_view()}
             <script type="module">{script}</script>
         }
     })

@@ -176,16 +176,12 @@ pub async fn cancel_job(project: String, job: String) -> Result<Job, Failure> {
     on_server::plainly(on_server::eventing()?.cancel_job(&project, &job).await)
 }
 
-/// How the triggers of a project do.
-#[server(endpoint = "trigger_health", input = Json)]
-pub async fn load_trigger_health(project: String, range: Range) -> Result<Vec<TriggerHealth>, Failure> {
-    on_server::plainly(on_server::eventing()?.trigger_health(&project, range).await)
-}
-
-/// How a project does.
-#[server(endpoint = "overview", input = Json)]
-pub async fn load_overview(project: String, range: Range) -> Result<Overview, Failure> {
-    on_server::plainly(on_server::eventing()?.overview(&project, range).await)
+/// How a project does, and its triggers.
+#[server(endpoint = "figures", input = Json)]
+pub async fn load_figures(project: String, range: Range) -> Result<(Overview, Vec<TriggerHealth>), Failure> {
+    let eventing = on_server::eventing()?;
+    let (overview, health) = tokio::join!(eventing.overview(&project, range), eventing.trigger_health(&project, range));
+    Ok((on_server::plainly(overview)?, on_server::plainly(health)?))
 }
 
 /// The data last sent with a type, or that of an event.

@@ -552,6 +552,12 @@ async fn changes_are_told_as_they_happen() {
     hear(&here).await;
     queue(&other, json!({"type": "good"})).await;
     hear("\"more\":true").await;
+    // Who comes with a mark hears at once what has changed since: everything, where the mark is of no known time.
+    let response = server.http.get(server.url(&format!("{EVENTS}/live?mark="))).send().await.expect("an answer");
+    let mut late = response.bytes_stream();
+    let first = tokio::time::timeout(crate::support::PATIENCE, late.next()).await.expect("a message at once");
+    let first = String::from_utf8_lossy(&first.expect("no end").expect("a chunk")).into_owned();
+    assert!(first.contains("\"more\":true"), "{first}");
     // A server that stops does not wait for those who listen.
     let mut server = server;
     server.process.signal(nix::sys::signal::Signal::SIGTERM);

@@ -153,7 +153,7 @@ async fn the_browsers_files_are_cached_for_ever_and_compressed() {
     let files: Vec<_> =
         page.match_indices("\"/assets/").filter_map(|(at, _)| page[at + 1..].split('"').next()).collect();
     assert!(!files.is_empty(), "the binary holds no browser's files: run `cargo xtask test`, which builds them first");
-    for ending in [".css", "/app.js", "/app_bg.wasm", "/split_projects.wasm"] {
+    for ending in [".css", "/app.js", "/app_bg.wasm", "/projects.bin"] {
         assert!(files.iter().any(|file| file.ends_with(ending)), "{ending} is not among {files:?}");
     }
     for file in files {

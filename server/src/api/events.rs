@@ -8,7 +8,7 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::{Stream, StreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -97,12 +97,19 @@ fn trigger(body: &JsonBytes) -> Result<Option<String>, Problem> {
     if errors.is_empty() { Ok(trigger) } else { Err(Error::Invalid(errors).into()) }
 }
 
+#[derive(Deserialize)]
+struct Since {
+    /// The mark that a page came with.
+    mark: Option<String>,
+}
+
 /// Server-sent events: `change`, at most two a second, with the ids of events that changed.
 async fn live(
     State(state): State<ApiState>,
     Path(project): Path<String>,
+    Query(since): Query<Since>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let live = state.eventing.live(&project).await?;
+    let live = state.eventing.live(&project, since.mark.as_deref()).await?;
     let changes = futures::stream::unfold(live, |mut live| async {
         let changed = live.next().await;
         let data = json!({"ids": changed.ids, "more": changed.more}).to_string();

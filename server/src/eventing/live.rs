@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::{Error, Eventing};
 use crate::queue::{Changed, Listener};
 
+/// How far a project was at some time: its newest event, and a sum over all that was done.
+type Mark = (Option<Uuid>, i64);
+
 /// The shortest time between two messages. It also gives the outcomes that are noted time to be written.
 const APART: Duration = Duration::from_millis(500);
 /// Between two looks at what other nodes do.
@@ -18,30 +21,41 @@ pub struct Live {
     eventing: Eventing,
     project_id: i32,
     listener: Listener,
-    seen: (Option<Uuid>, i64),
+    seen: Mark,
+    /// Something has changed since the mark that the page came with.
+    behind: bool,
     /// Since when everything that was seen may have been done by this node, which is busy.
     unclear_since: Option<Instant>,
 }
 
 impl Eventing {
-    /// Listens to the events of a project.
-    pub async fn live(&self, project: &str) -> Result<Live, Error> {
+    /// A mark to put into a page before its data is read: with it, whoever listens afterwards hears of what changed in between.
+    pub async fn mark(&self, project: &str) -> Result<String, Error> {
         let project_id = self.find_project(project).await?.id;
-        let seen = self.store().fingerprint(project_id, Uuid::nil()).await?;
-        Ok(Live {
-            eventing: self.clone(),
-            project_id,
-            listener: self.engine.listen(project_id),
-            seen,
-            unclear_since: None,
-        })
+        Ok(written(self.store().fingerprint(project_id, Uuid::nil()).await?))
     }
+
+    /// Listens to the events of a project. With a mark the first message comes at once where the project has changed since.
+    pub async fn live(&self, project: &str, mark: Option<&str>) -> Result<Live, Error> {
+        let project_id = self.find_project(project).await?.id;
+        let listener = self.engine.listen(project_id);
+        let seen = self.store().fingerprint(project_id, Uuid::nil()).await?;
+        let behind = mark.is_some_and(|mark| mark != written(seen));
+        Ok(Live { eventing: self.clone(), project_id, listener, seen, behind, unclear_since: None })
+    }
+}
+
+fn written((newest, moved): Mark) -> String {
+    format!("{}.{moved}", newest.unwrap_or_default().simple())
 }
 
 impl Live {
     /// Waits for the next change, at most two a second. Names the events that changed on this node; where another node has
     /// changed something, or may have while this one was busy, `more` is set.
     pub async fn next(&mut self) -> Changed {
+        if std::mem::take(&mut self.behind) {
+            return Changed { ids: Vec::new(), more: true };
+        }
         let changed_here = loop {
             tokio::select! {
                 () = self.listener.changed() => break true,
