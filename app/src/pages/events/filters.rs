@@ -2,6 +2,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::model::{EventFilter, EventStatus, FieldError, FilterChoices};
 use web_sys::SubmitEvent;
+use web_sys::js_sys::Reflect;
 
 use super::{events_path, url_of};
 use crate::components::{ButtonLink, Kind, Note, SubmitButton, error_of, typed_into};
@@ -54,10 +55,21 @@ pub fn Filters(project: String, filter: EventFilter, choices: FilterChoices, err
     }
 }
 
-/// Whether the form is made in the browser. One that the server made is left as it is: somebody may have filled it in before
-/// the page's code was there.
-fn is_renewed() -> bool {
-    !Owner::current_shared_context().is_some_and(|page| page.during_hydration())
+/// Lets the fields say what the URL says whenever that changes. They are not set when the page is hydrated: somebody may have
+/// filled them in before its code was there.
+pub fn follow(filter: Memo<EventFilter>) {
+    Effect::new(move |followed: Option<()>| {
+        let mut filter = filter.get();
+        if followed.is_none() {
+            return;
+        }
+        for name in EventFilter::NAMES {
+            let field = document().get_element_by_id(&format!("filter-{name}"));
+            if let (Some(field), Some(value)) = (field, filter.get_mut(name)) {
+                drop(Reflect::set(&field, &"value".into(), &value.as_str().into()));
+            }
+        }
+    });
 }
 
 /// A status as people read it.
@@ -84,7 +96,6 @@ fn Choice(
     errors: RwSignal<Vec<FieldError>>,
 ) -> impl IntoView {
     let id = format!("filter-{name}");
-    let renewed = is_renewed();
     // What the URL says stays chosen even where it is no longer on offer.
     let unknown = (!chosen.is_empty() && options.iter().all(|(value, _)| *value != chosen))
         .then(|| view! { <option value=chosen.clone() selected=true>{chosen.clone()}</option> });
@@ -92,8 +103,7 @@ fn Choice(
         .into_iter()
         .map(|(value, text)| {
             let selected = value == chosen;
-            // The property as well: once a person has chosen, the attribute alone changes nothing any more.
-            view! { <option value=value selected=selected prop:selected=renewed.then_some(selected)>{text}</option> }
+            view! { <option value=value selected=selected>{text}</option> }
         })
         .collect_view();
     view! {
@@ -127,8 +137,7 @@ fn Value(
             <input
                 id=id
                 name=name
-                value=value.clone()
-                prop:value=is_renewed().then_some(value)
+                value=value
                 placeholder=placeholder
                 list=list
                 autocomplete="off"

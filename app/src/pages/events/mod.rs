@@ -27,9 +27,12 @@ pub fn events_path(project: &str) -> String {
     Section::Events.path(project)
 }
 
+/// Events on one page: a screenful.
+const ON_A_PAGE: &str = "25";
+
 /// What the page's URL says.
 fn query_of(query: &ParamsMap) -> EventQuery {
-    let mut asked = EventQuery::default();
+    let mut asked = EventQuery { limit: ON_A_PAGE.to_owned(), ..EventQuery::default() };
     for name in EventFilter::NAMES {
         if let (Some(field), Some(value)) = (asked.filter.get_mut(name), query.get(name)) {
             *field = value;
@@ -61,6 +64,7 @@ pub fn EventsPage() -> impl IntoView {
     let url = use_query_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
     let query = Memo::new(move |_| url.with(query_of));
+    filters::follow(Memo::new(move |_| query.with(|query| query.filter.clone())));
     let bulk = Memo::new(move |_| match url.with(|url| url.get("bulk")).as_deref() {
         Some("redeliver") => Some(JobAction::Redeliver),
         Some("cancel") => Some(JobAction::Cancel),

@@ -56,6 +56,7 @@ fn Row(project: String, event: EventSummary) -> impl IntoView {
             <span class="block text-xs text-soft">"due " <When at=event.scheduled_at/></span>
         }
     });
+    let error = event.last_error.map(|error| view! { <span class="clamped">{error}</span> });
     view! {
         <tr class="hover:bg-sunken">
             <td data-label="Status" class="px-4 py-2 whitespace-nowrap"><EventBadge status=event.status/></td>
@@ -63,12 +64,12 @@ fn Row(project: String, event: EventSummary) -> impl IntoView {
             <td data-label="Event" class="px-3 py-2 font-mono text-xs">
                 <a href=path class="text-accent-text hover:underline break-all">{event.id}</a>
             </td>
-            <td data-label="Accepted" class="px-3 py-2 text-soft whitespace-nowrap"><span><When at=event.accepted_at/>{scheduled}</span></td>
+            <td data-label="Accepted" class="px-3 py-2 text-soft whitespace-nowrap"><When at=event.accepted_at/>{scheduled}</td>
             <td data-label="Delivered" class="px-3 py-2 text-right text-ink tabular-nums whitespace-nowrap">
                 {format!("{} of {}", event.deliveries.delivered, event.triggers)}
             </td>
             <td data-label="Attempts" class="px-3 py-2 text-right text-ink tabular-nums">{event.attempts}</td>
-            <td data-label="Last error" class="px-4 py-2 text-xs text-soft"><span class="clamped">{event.last_error}</span></td>
+            <td data-label="Last error" class="px-4 py-2 text-xs text-soft">{error}</td>
         </tr>
     }
 }
