@@ -1,7 +1,8 @@
 import { eventsPage, expect, test, triggersPage } from "../support/fixtures.ts";
 
-/** The code that the page of events needs beside what every page does. */
-const EVENTS = /split_events\.wasm/;
+/** The code that the page of events needs beside what every page does: all of it in one file where the page is the first, and
+ * what is not there yet where one comes from another page. */
+const EVENTS = /events\.bin|split_events\.wasm/;
 
 test("a page loads the code of its own, and another page's when it is gone to", async ({ page, project }) => {
   const loaded: string[] = [];
@@ -9,9 +10,9 @@ test("a page loads the code of its own, and another page's when it is gone to", 
   await page.goto(triggersPage(project));
   await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeVisible();
   expect(loaded.filter((url) => EVENTS.test(url))).toEqual([]);
-  // Each part once: what is preloaded is what is used.
-  const parts = loaded.filter((url) => url.endsWith(".wasm"));
-  expect(new Set(parts).size).toBe(parts.length);
+  // Each file once: what is preloaded is what is used.
+  const files = loaded.filter((url) => /\.(wasm|bin)$/.test(url)).map((url) => url.split("/").at(-1));
+  expect(files.sort()).toEqual(["app_bg.wasm", "triggers.bin"]);
 
   const documents = () => loaded.filter((url) => url.endsWith(eventsPage(project))).length;
   await page.getByRole("link", { name: "Events", exact: true }).click();
@@ -21,17 +22,48 @@ test("a page loads the code of its own, and another page's when it is gone to", 
 });
 
 test("what is filled in before the code is there stays", async ({ page, project }) => {
+  let arrive = () => {};
+  const arrived = new Promise<void>((resolve) => (arrive = resolve));
   await page.route(EVENTS, async (route) => {
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await arrived;
     await route.continue();
   });
-  await page.goto(`${eventsPage(project)}?status=failed`);
+  await page.goto(`${eventsPage(project)}?status=failed`, { waitUntil: "domcontentloaded" });
   await page.getByLabel("Status").selectOption("No trigger");
   await page.getByLabel("Type").fill("paid");
   await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeHidden();
-  await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeVisible();
+  arrive();
+  await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
   await expect(page.getByLabel("Status")).toHaveValue("no-trigger");
   await expect(page.getByLabel("Type")).toHaveValue("paid");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await expect(page).toHaveURL(/status=no-trigger&type=paid|type=paid&status=no-trigger/);
+  await expect(page.getByTestId("no-match")).toBeVisible();
+  await page.getByRole("link", { name: "Clear" }).click();
+  await expect(page.getByLabel("Status")).toHaveValue("");
+  await expect(page.getByLabel("Type")).toHaveValue("");
+});
+
+test.describe("on a phone", () => {
+  test.use({ viewport: { width: 412, height: 823 } });
+
+  test("nothing moves when the code is there", async ({ page, project, server }) => {
+    await server.trigger(project, "one", "broken", "http://127.0.0.1:9/", { retries: 0 });
+    const { eventId } = await server.queue(project, { type: "broken" });
+    await page.addInitScript(() => {
+      Object.assign(window, { moved: 0 });
+      const observer = new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) (window as any).moved += (shift as any).value;
+      });
+      observer.observe({ type: "layout-shift", buffered: true });
+    });
+    for (const url of [triggersPage(project), eventsPage(project), `${eventsPage(project)}/${eventId}`]) {
+      await page.goto(url);
+      await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+      await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
+      expect(await page.evaluate(() => (window as any).moved), url).toBeLessThan(0.05);
+    }
+  });
 });
 
 test.describe("code that cannot be loaded", () => {

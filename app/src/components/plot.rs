@@ -3,6 +3,8 @@
 
 use leptos::prelude::*;
 
+use super::number::fixed;
+
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 120.0;
 const LEFT: f64 = 40.0;
@@ -35,7 +37,12 @@ impl Look {
     }
 }
 
-/// A plot over time. All series have a value for every one of the `times`.
+/// How many steps at the end may still change. The others stay as they are when the plot is renewed, and with them what is
+/// shown under the pointer.
+const UNSETTLED: usize = 2;
+
+/// A plot over time. All series have a value for every one of the `times`. What is drawn is written as text: it has a hundred
+/// elements, and nothing is to happen to them one by one.
 #[component]
 pub fn Plot(
     title: &'static str,
@@ -45,23 +52,91 @@ pub fn Plot(
     times: Vec<String>,
     series: Vec<Series>,
 ) -> impl IntoView {
-    let steps = times.len().max(1);
-    let top = scale_top(highest(&series, steps));
-    let width = (WIDTH - LEFT - RIGHT) / steps as f64;
-    let x = move |step: usize| LEFT + width * step as f64;
-    let y = move |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / top);
-    let grid = [0.0, 0.5, 1.0].map(|part| {
-        let at = y(top * part);
-        view! {
-            <line x1=LEFT x2=WIDTH - RIGHT y1=at y2=at class="plot-grid"/>
-            <text x=LEFT - 5.0 y=at + 3.0 text-anchor="end" class="plot-text">{short(top * part)}</text>
+    let drawing = Drawing { unit, times, series };
+    let steps = drawing.times.len();
+    let settled = steps.saturating_sub(UNSETTLED);
+    // What the server drew stands in the page, and stays as it is until something else is drawn.
+    let drawn = Owner::current_shared_context().is_some_and(|page| page.during_hydration());
+    let [marks, settled_values, values, rows] = if drawn {
+        Default::default()
+    } else {
+        [drawing.marks(), drawing.values_of(0..settled), drawing.values_of(settled..steps), drawing.rows()]
+    };
+    let heads = drawing
+        .series
+        .iter()
+        .map(|one| view! { <th scope="col" class="px-2 py-1 text-right font-medium">{one.name}</th> })
+        .collect_view();
+    let legend = drawing.series.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+    view! {
+        <figure class="min-w-0 rounded-lg border border-line bg-surface p-3" data-testid="plot">
+            <figcaption class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-xs">
+                <span class="font-medium text-ink">{title}</span>
+                <span class="text-soft">{format!("{legend}; {unit}")}</span>
+            </figcaption>
+            <svg viewBox=format!("0 0 {} {}", place(WIDTH), place(HEIGHT)) role="img" aria-label=format!("{title}, as a table below") class="block w-full">
+                <g inner_html=marks></g>
+                <g inner_html=settled_values></g>
+                <g inner_html=values></g>
+            </svg>
+            <details class="text-xs">
+                <summary class="w-max cursor-pointer text-soft hover:text-ink">"As a table"</summary>
+                <div class="mt-1 max-h-60 overflow-auto" tabindex="0" role="group" aria-label=format!("{title}, values")>
+                    <table class="w-full tabular-nums text-ink">
+                        <thead><tr><th scope="col" class="px-2 py-1 text-left font-medium">"From (UTC)"</th>{heads}</tr></thead>
+                        <tbody inner_html=rows></tbody>
+                    </table>
+                </div>
+            </details>
+        </figure>
+    }
+}
+
+/// What is drawn, as HTML. All text in it is the server's own: times, numbers, and the names of series.
+struct Drawing {
+    unit: &'static str,
+    times: Vec<String>,
+    series: Vec<Series>,
+}
+
+impl Drawing {
+    /// The distance of two steps.
+    fn width(&self) -> f64 {
+        (WIDTH - LEFT - RIGHT) / self.times.len().max(1) as f64
+    }
+
+    fn x(&self, step: usize) -> f64 {
+        LEFT + self.width() * step as f64
+    }
+
+    fn value(one: &Series, step: usize) -> String {
+        one.values.get(step).copied().flatten().map_or_else(|| "–".to_owned(), short)
+    }
+
+    /// The axes, and the bars and lines.
+    fn marks(&self) -> String {
+        let steps = self.times.len();
+        let top = scale_top(highest(&self.series, steps));
+        let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / top);
+        let text = |x: f64, y: f64, anchor: &str, text: &str| {
+            let (x, y) = (place(x), place(y));
+            format!(r#"<text x="{x}" y="{y}" text-anchor="{anchor}" class="plot-text">{text}</text>"#)
+        };
+        let mut out = String::new();
+        for part in [0.0, 0.5, 1.0] {
+            let at = y(top * part);
+            let (left, right, height) = (place(LEFT), place(WIDTH - RIGHT), place(at));
+            out += &format!(r#"<line x1="{left}" x2="{right}" y1="{height}" y2="{height}" class="plot-grid"/>"#);
+            out += &text(LEFT - 5.0, at + 3.0, "end", &short(top * part));
         }
-    });
-    let (first, last) = (times.first().map(|at| clock(at)), times.last().map(|at| clock(at)));
-    let mut heights = vec![0.0; steps];
-    let mut marks = Vec::new();
-    for one in &series {
-        if one.look.is_bar() {
+        let mut heights = vec![0.0; steps];
+        for one in &self.series {
+            if !one.look.is_bar() {
+                let class = if one.look == Look::Line { "plot-line" } else { "plot-line plot-dashed" };
+                let line = path(&one.values, |step| self.x(step) + self.width() / 2.0, y);
+                out += &format!(r#"<path d="{line}" class="{class}"/>"#);
+                continue;
+            }
             let class = if one.look == Look::Good { "plot-good" } else { "plot-bad" };
             for (step, value) in one.values.iter().enumerate().take(steps) {
                 let Some(value) = value.filter(|value| *value > 0.0) else { continue };
@@ -69,80 +144,52 @@ pub fn Plot(
                 heights[step] += value;
                 // Something that happened is seen, however little it was.
                 let height = (low - high).max(1.0);
-                marks.push(
-                    view! { <rect x=x(step) y=low - height width=(width - 1.0).max(1.0) height=height class=class/> }
-                        .into_any(),
-                );
+                out += &rect(self.x(step), low - height, (self.width() - 1.0).max(1.0), height, class, "");
             }
+        }
+        for (at, x, anchor) in [(self.times.first(), LEFT, "start"), (self.times.last(), WIDTH - RIGHT, "end")] {
+            out += &at.map(|at| text(x, HEIGHT - 4.0, anchor, clock(at))).unwrap_or_default();
+        }
+        out
+    }
+
+    /// What is said of some steps under the pointer.
+    fn values_of(&self, steps: std::ops::Range<usize>) -> String {
+        let said = |step: usize| {
+            let values: Vec<_> =
+                self.series.iter().map(|one| format!("{} {}", one.name, Self::value(one, step))).collect();
+            let said = format!("<title>{} UTC: {} {}</title>", clock(&self.times[step]), values.join(", "), self.unit);
+            rect(self.x(step), TOP, self.width(), HEIGHT - TOP - BOTTOM, "plot-hover", &said)
+        };
+        steps.map(said).collect()
+    }
+
+    /// The rows of the table: of the steps in which something happened.
+    fn rows(&self) -> String {
+        let happened = |step: &usize| {
+            self.series.iter().any(|one| one.values.get(*step).copied().flatten().is_some_and(|value| value > 0.0))
+        };
+        let row = |step: usize| {
+            let cells: String = self
+                .series
+                .iter()
+                .map(|one| format!(r#"<td class="px-2 py-1 text-right">{}</td>"#, Self::value(one, step)))
+                .collect();
+            let at = &self.times[step];
+            format!(r#"<tr><th scope="row" class="px-2 py-1 text-left font-normal text-soft">{at}</th>{cells}</tr>"#)
+        };
+        let rows: String = (0..self.times.len()).filter(happened).map(row).collect();
+        if rows.is_empty() {
+            r#"<tr><td class="px-2 py-1 text-soft">Nothing happened.</td></tr>"#.to_owned()
         } else {
-            let class = if one.look == Look::Line { "plot-line" } else { "plot-line plot-dashed" };
-            marks.push(view! { <path d=path(&one.values, |step| x(step) + width / 2.0, y) class=class/> }.into_any());
+            rows
         }
     }
-    let said = |step: usize| {
-        let values: Vec<_> = series
-            .iter()
-            .map(|one| {
-                format!(
-                    "{} {}",
-                    one.name,
-                    one.values.get(step).copied().flatten().map_or_else(|| "–".to_owned(), short)
-                )
-            })
-            .collect();
-        format!("{} UTC: {} {unit}", clock(&times[step]), values.join(", "))
-    };
-    let hover = (0..times.len())
-        .map(|step| {
-            view! {
-                <rect x=x(step) y=TOP width=width height=HEIGHT - TOP - BOTTOM class="plot-hover"><title>{said(step)}</title></rect>
-            }
-        })
-        .collect_view();
-    let heads = series
-        .iter()
-        .map(|one| view! { <th scope="col" class="px-2 py-1 text-right font-medium">{one.name}</th> })
-        .collect_view();
-    let rows = times
-        .iter()
-        .enumerate()
-        .filter(|(step, _)| series.iter().any(|one| one.values.get(*step).copied().flatten().is_some_and(|value| value > 0.0)))
-        .map(|(step, at)| {
-            let cells = series
-                .iter()
-                .map(|one| {
-                    let value = one.values.get(step).copied().flatten().map_or_else(|| "–".to_owned(), short);
-                    view! { <td class="px-2 py-1 text-right">{value}</td> }
-                })
-                .collect_view();
-            view! { <tr><th scope="row" class="px-2 py-1 text-left font-normal text-soft">{at.clone()}</th>{cells}</tr> }
-        })
-        .collect_view();
-    let legend = series.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
-    view! {
-        <figure class="min-w-0 rounded-lg border border-line bg-surface p-3" data-testid="plot">
-            <figcaption class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-xs">
-                <span class="font-medium text-ink">{title}</span>
-                <span class="text-soft">{format!("{legend}; {unit}")}</span>
-            </figcaption>
-            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=format!("{title}, as a table below") class="block w-full">
-                {grid}
-                {marks}
-                <text x=LEFT y=HEIGHT - 4.0 class="plot-text">{first}</text>
-                <text x=WIDTH - RIGHT y=HEIGHT - 4.0 text-anchor="end" class="plot-text">{last}</text>
-                {hover}
-            </svg>
-            <details class="text-xs">
-                <summary class="w-max cursor-pointer text-soft hover:text-ink">"As a table"</summary>
-                <div class="mt-1 max-h-60 overflow-auto" tabindex="0" role="group" aria-label=format!("{title}, values")>
-                    <table class="w-full tabular-nums text-ink">
-                        <thead><tr><th scope="col" class="px-2 py-1 text-left font-medium">"From (UTC)"</th>{heads}</tr></thead>
-                        <tbody>{rows}</tbody>
-                    </table>
-                </div>
-            </details>
-        </figure>
-    }
+}
+
+fn rect(x: f64, y: f64, width: f64, height: f64, class: &str, inner: &str) -> String {
+    let [x, y, width, height] = [x, y, width, height].map(place);
+    format!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" class="{class}">{inner}</rect>"#)
 }
 
 /// The highest point that the plot has to show.
@@ -174,15 +221,20 @@ fn path(values: &[Option<f64>], x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f64
         match value {
             None => broken = true,
             Some(value) => {
-                let (at, height) = (x(step), y(*value));
+                let (at, height) = (place(x(step)), place(y(*value)));
                 // A lone value is a dot: a line of no length with round ends.
-                let command = if broken { format!("M{at:.1} {height:.1}h0") } else { format!("L{at:.1} {height:.1}") };
-                out += &command;
+                out += &if broken { format!("M{at} {height}h0") } else { format!("L{at} {height}") };
                 broken = false;
             }
         }
     }
     out
+}
+
+/// A coordinate, to a tenth.
+fn place(at: f64) -> String {
+    let tenths = (at * 10.0).round() as u32;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// A number as short as a plot needs it.
@@ -193,13 +245,13 @@ fn short(value: f64) -> String {
         v => (v, ""),
     };
     let tenths = (value * 10.0).round() / 10.0;
-    let text = if tenths >= 100.0 || tenths.fract() == 0.0 { format!("{value:.0}") } else { format!("{tenths:.1}") };
-    text + unit
+    let whole = tenths >= 100.0 || tenths.fract() == 0.0;
+    fixed(if whole { value } else { tenths }, if whole { 0 } else { 1 }) + unit
 }
 
 /// Hours and minutes of an ISO 8601 time.
-fn clock(at: &str) -> String {
-    at.get(11..16).unwrap_or(at).to_owned()
+fn clock(at: &str) -> &str {
+    at.get(11..16).unwrap_or(at)
 }
 
 #[cfg(test)]

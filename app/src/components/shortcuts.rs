@@ -99,9 +99,16 @@ pub fn Shortcuts() -> impl IntoView {
         })
         .collect_view();
     view! {
-        <Show when=move || hydrated.get()>
-            <button type="button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" on:click=move |_| open() class="hidden sm:inline-flex items-center justify-center w-8 h-8 rounded-md border border-line text-sm text-soft hover:bg-sunken hover:text-ink cursor-pointer">"?"</button>
-        </Show>
+        <button
+            type="button"
+            aria-label="Keyboard shortcuts"
+            title="Keyboard shortcuts (?)"
+            on:click=move |_| open()
+            class="hidden sm:inline-flex items-center justify-center w-8 h-8 rounded-md border border-line text-sm text-soft hover:bg-sunken hover:text-ink cursor-pointer"
+            class:awaited=move || !hydrated.get()
+        >
+            "?"
+        </button>
         <dialog node_ref=list class="dialog narrow" aria-labelledby="shortcuts-title">
             <form method="dialog" class="flex items-center justify-between gap-4 border-b border-line px-5 py-3">
                 <h2 id="shortcuts-title" class="text-base font-semibold text-ink">"Keyboard shortcuts"</h2>

@@ -1,47 +1,81 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use web_sys::js_sys::Date;
+use web_sys::Element;
+use web_sys::wasm_bindgen::JsCast;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The browser's time, shared by all that shows how long ago something was, so that one timer moves them all.
+/// Keeps everything up to date that says how long ago something was.
 #[derive(Clone, Copy)]
 pub struct Clock {
-    /// Unix milliseconds; `None`: on the server, and until the page is hydrated.
-    now: RwSignal<Option<i64>>,
-    /// The reader prefers less motion: moved once a minute, and nothing counts seconds.
+    /// The reader prefers less motion: nothing counts seconds.
     calm: StoredValue<bool>,
 }
 
 impl Clock {
     /// Starts it, for the whole application.
     pub(crate) fn provide() {
-        let clock = Self { now: RwSignal::new(None), calm: StoredValue::new(false) };
+        let clock = Self { calm: StoredValue::new(false) };
         provide_context(clock);
         // Effects run in the browser alone.
         Effect::new(move |_| {
             let motion = window().match_media("(prefers-reduced-motion: reduce)");
-            let calm = motion.ok().flatten().is_some_and(|query| query.matches());
-            clock.calm.set_value(calm);
-            let tick = move || clock.now.set(Some(Date::now() as i64));
-            tick();
-            set_interval(tick, Duration::from_secs(if calm { 60 } else { 1 }));
+            clock.calm.set_value(motion.ok().flatten().is_some_and(|query| query.matches()));
+            clock.tick();
+            set_interval(move || clock.tick(), Duration::from_secs(1));
         });
     }
 
-    /// The relative wording of an instant, where there is a time to compare it with.
-    fn relative(self, at: i64) -> Option<String> {
-        let calm = self.calm.get_value();
-        self.now.get().map(|now| relative(at - now, calm))
+    /// One look at the page for all of them: an effect each would cost a page of many far more when it is hydrated.
+    fn tick(self) {
+        let Ok(times) = document().query_selector_all("time[datetime]") else { return };
+        for place in 0..times.length() {
+            let element = times.item(place).and_then(|node| node.dyn_into::<Element>().ok());
+            let Some((element, text)) = element.and_then(|element| Some((element.clone(), element.first_child()?)))
+            else {
+                continue;
+            };
+            let wording = element.get_attribute("datetime").and_then(|at| self.relative(&at));
+            if wording.is_some() && wording != text.node_value() {
+                text.set_node_value(wording.as_deref());
+            }
+        }
+    }
+
+    /// The relative wording of an instant, where it is one.
+    fn relative(self, iso: &str) -> Option<String> {
+        Some(relative(instant(iso)? - now(), self.calm.get_value()))
     }
 }
 
-/// An instant, as it came from the server: how long ago or ahead it is, and exactly when on hover. Without JavaScript, and
-/// until the page is hydrated, it says exactly when.
+#[cfg(feature = "ssr")]
+fn now() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+#[cfg(not(feature = "ssr"))]
+fn now() -> i64 {
+    web_sys::js_sys::Date::now() as i64
+}
+
+/// Unix milliseconds of an ISO 8601 instant.
+#[cfg(feature = "ssr")]
+fn instant(iso: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(iso).ok().map(|at| at.timestamp_millis())
+}
+
+#[cfg(not(feature = "ssr"))]
+fn instant(iso: &str) -> Option<i64> {
+    Some(web_sys::js_sys::Date::parse(iso)).filter(|at| at.is_finite()).map(|at| at as i64)
+}
+
+/// An instant, as it came from the server: how long ago or ahead it is, and exactly when on hover. The server words it as the
+/// browser does, so that nothing moves once the page is hydrated; without JavaScript, where it stands still, the style sheet
+/// shows the exact time beside it.
 #[component]
 pub fn When(
     /// ISO 8601 in UTC, such as `2019-10-19T12:40:50.053Z`.
@@ -49,14 +83,7 @@ pub fn When(
     at: String,
 ) -> impl IntoView {
     let exact = exact(&at);
-    let hydrated = RwSignal::new(false);
-    Effect::new(move |_| hydrated.set(true));
-    let clock = use_context::<Clock>();
-    let (instant, fallback) = (StoredValue::new(at.clone()), exact.clone());
-    let text = Memo::new(move |_| {
-        let at = hydrated.get().then(|| instant.with_value(|at| Date::parse(at))).filter(|at| at.is_finite());
-        at.zip(clock).and_then(|(at, clock)| clock.relative(at as i64)).unwrap_or_else(|| fallback.clone())
-    });
+    let text = use_context::<Clock>().and_then(|clock| clock.relative(&at)).unwrap_or_else(|| exact.clone());
     view! { <time datetime=at title=exact class="whitespace-nowrap tabular-nums">{text}</time> }
 }
 

@@ -2,15 +2,17 @@
 
 use server::model::{Attempt, Delivery};
 
+use super::number::fixed;
+
 /// Characters of a webhook's answer that are quoted.
 const QUOTED: usize = 120;
 
 /// A duration as people read it.
 pub fn milliseconds(micros: u32) -> String {
     match micros {
-        0..10_000 => format!("{:.1} ms", f64::from(micros) / 1_000.0),
+        0..10_000 => fixed(f64::from(micros) / 1_000.0, 1) + " ms",
         10_000..10_000_000 => format!("{} ms", micros / 1_000),
-        _ => format!("{:.1} s", f64::from(micros) / 1_000_000.0),
+        _ => fixed(f64::from(micros) / 1_000_000.0, 1) + " s",
     }
 }
 

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 use leptos_router::params::ParamsMap;
-use server::functions::{load_overview, load_trigger_health, load_triggers};
+use server::functions::{load_figures, load_triggers};
 use server::model::{Overview as Figures, Range, Trigger, TriggerHealth, TriggersPage as Page};
 
 use super::on_demand::{trigger_dialog, when_loaded};
@@ -46,12 +46,7 @@ pub fn TriggersPage() -> impl IntoView {
     let range = Memo::new(move |_| {
         query.with(|query| query.get("range").and_then(|name| Range::parse(&name)).unwrap_or_default())
     });
-    let figures: Figured = load(
-        move || (project.get(), range.get()),
-        |(project, range)| async move {
-            Ok((load_overview(project.clone(), range).await?, load_trigger_health(project, range).await?))
-        },
-    );
+    let figures: Figured = load(move || (project.get(), range.get()), |(project, range)| load_figures(project, range));
     let live = Live::follow(project, Callback::new(move |()| figures.refetch()));
     view! {
         <Title text="Event Triggers"/>
@@ -138,8 +133,20 @@ fn Content(
 }
 
 fn is_sought(trigger: &Trigger, sought: &str) -> bool {
-    let sought = sought.to_lowercase();
-    [&trigger.name, &trigger.event_type, &trigger.url].iter().any(|text| text.to_lowercase().contains(&sought))
+    let sought = lowercase(sought);
+    [&trigger.name, &trigger.event_type, &trigger.url].iter().any(|text| lowercase(text).contains(&sought))
+}
+
+/// In the browser the browser does it, which has Unicode's tables already.
+fn lowercase(text: &str) -> String {
+    #[cfg(feature = "ssr")]
+    {
+        text.to_lowercase()
+    }
+    #[cfg(not(feature = "ssr"))]
+    {
+        web_sys::js_sys::JsString::from(text).to_lower_case().into()
+    }
 }
 
 #[component]

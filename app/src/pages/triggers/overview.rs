@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use server::model::{DeliveryStatus, Overview as Figures, Range, Tally, TriggerHealth};
 
 use super::page_path;
-use crate::components::{Look, Plot, Series};
+use crate::components::{Look, Plot, Series, fixed};
 
 /// How a project does: figures, and plots over time.
 #[component]
@@ -25,7 +25,7 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
     let ended = |tally: &Tally| tally.delivered + tally.failed;
     let total = minutes * figures.series.len() as f64;
     let pending = if figures.pending >= Figures::MOST_COUNTED { "1M+".to_owned() } else { figures.pending.to_string() };
-    let milliseconds = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.0} ms"));
+    let milliseconds = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| fixed(value, 0) + " ms");
     let times: Vec<_> = figures.series.iter().map(|bucket| bucket.at.clone()).collect();
     let counted = |of: fn(&Tally) -> u64| {
         figures.series.iter().map(|bucket| Some(of(&bucket.tally) as f64 / minutes)).collect::<Vec<_>>()
@@ -78,18 +78,14 @@ pub fn Health(health: Option<TriggerHealth>) -> impl IntoView {
     let good = health.outcomes.iter().filter(|status| **status == DeliveryStatus::Delivered).count();
     let count = health.outcomes.len();
     // By height as well as by colour.
-    let marks = health
-        .outcomes
-        .iter()
-        .map(|status| {
-            let good = *status == DeliveryStatus::Delivered;
-            view! { <span class=if good { "inline-flex w-1 h-2 rounded-sm bg-good" } else { "inline-flex w-1 h-4 rounded-sm bg-bad" }></span> }
-        })
-        .collect_view();
-    let p95 = health.tally.p95_ms.map(|value| format!(", p95 {value:.0} ms"));
+    let mark = |status: &DeliveryStatus| {
+        if *status == DeliveryStatus::Delivered { r#"<i class="good"></i>"# } else { r#"<i class="bad"></i>"# }
+    };
+    let marks: String = health.outcomes.iter().map(mark).collect();
+    let p95 = health.tally.p95_ms.map(|value| format!(", p95 {} ms", fixed(value, 0)));
     view! {
         <span class="flex flex-col gap-0.5">
-            <span role="img" aria-label=format!("{good} of the last {count} deliveries succeeded") class="flex h-4 items-end gap-px">{marks}</span>
+            <span role="img" aria-label=format!("{good} of the last {count} deliveries succeeded") class="outcomes" inner_html=marks></span>
             <span class="text-xs text-soft tabular-nums whitespace-nowrap">{percent(health.success_rate)} {p95}</span>
         </span>
     }
@@ -101,13 +97,13 @@ fn percent(part: Option<f64>) -> String {
         None => "–".to_owned(),
         // Only all of it is 100 %.
         Some(part) if part < 1.0 && part > 0.999 => "99.9 %".to_owned(),
-        Some(part) if part.fract() == 0.0 => format!("{:.0} %", part * 100.0),
-        Some(part) => format!("{:.1} %", part * 100.0),
+        Some(part) if part.fract() == 0.0 => fixed(part * 100.0, 0) + " %",
+        Some(part) => fixed(part * 100.0, 1) + " %",
     }
 }
 
 fn rate(a_minute: f64) -> String {
-    if a_minute == 0.0 || a_minute >= 100.0 { format!("{a_minute:.0}") } else { format!("{a_minute:.2}") }
+    fixed(a_minute, if a_minute == 0.0 || a_minute >= 100.0 { 0 } else { 2 })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use leptos::html;
 use leptos::prelude::*;
-use server::functions::set_trigger_enabled;
+use server::functions::{Failure, set_trigger_enabled};
 use server::model::{Trigger, TriggersPage};
 use web_sys::wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
@@ -12,6 +12,9 @@ use crate::{PageState, curl};
 
 /// The control of the table that had the focus last: its trigger, and its place among the controls of that.
 pub type LastFocused = StoredValue<Option<(String, u32)>>;
+
+/// Pauses the trigger of the name, or resumes it.
+type Switch = Action<(String, bool), Result<bool, Failure>>;
 
 /// What a person can do with a trigger, in its row.
 const CONTROLS: &str = "a, button";
@@ -35,13 +38,28 @@ pub fn TriggersTable(
     });
     let project = page.project.name;
     let failure = RwSignal::new(None);
+    let toasts = Toasts::here();
+    let switch: Switch = {
+        let project = project.clone();
+        Action::new(move |(trigger, enabled): &(String, bool)| {
+            let (switched, enabled) = (set_trigger_enabled(project.clone(), trigger.clone(), *enabled), *enabled);
+            async move { switched.await.map(|()| enabled) }
+        })
+    };
+    Effect::new(move |_| match switch.value().get() {
+        Some(Ok(enabled)) => {
+            changed.run(());
+            toasts.say(if enabled { "Trigger resumed" } else { "Trigger paused" });
+        }
+        Some(Err(error)) => failure.set(Some(error.message)),
+        None => {}
+    });
     let example = page.triggers.first().map(|trigger| trigger.event_type.clone()).unwrap_or_default();
     let rows = page
         .triggers
         .into_iter()
         .map(|trigger| {
-            view! { <Row project=project.clone() trigger=trigger changed=changed failure=failure figures=figures/> }
-                .into_any()
+            view! { <Row project=project.clone() trigger=trigger switch=switch figures=figures/> }.into_any()
         })
         .collect_view();
     view! {
@@ -86,30 +104,12 @@ fn focus(body: &Element, trigger: &str, place: u32) -> Option<()> {
 }
 
 #[component]
-fn Row(
-    project: String,
-    trigger: Trigger,
-    changed: Callback<()>,
-    failure: RwSignal<Option<String>>,
-    figures: Figured,
-) -> impl IntoView {
+fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> impl IntoView {
     let sought = StoredValue::new(trigger.name.clone());
     let path = page_path(&project);
     let name = trigger.name;
     let enabled = trigger.enabled;
-    let toasts = Toasts::here();
-    let toggle = {
-        let name = name.clone();
-        Action::new(move |(): &()| set_trigger_enabled(project.clone(), name.clone(), !enabled))
-    };
-    Effect::new(move |_| match toggle.value().get() {
-        Some(Ok(())) => {
-            changed.run(());
-            toasts.say(if enabled { "Trigger paused" } else { "Trigger resumed" });
-        }
-        Some(Err(error)) => failure.set(Some(error.message)),
-        None => {}
-    });
+    let switched = name.clone();
     let (verb, intent) = if enabled { ("Pause", "pause") } else { ("Resume", "resume") };
     let paused = (!enabled).then(|| {
         let text =
@@ -146,12 +146,12 @@ fn Row(
                         action=path.clone()
                         on:submit=move |event| {
                             event.prevent_default();
-                            toggle.dispatch(());
+                            switch.dispatch((switched.clone(), !enabled));
                         }
                     >
                         <input type="hidden" name="intent" value=intent/>
                         <input type="hidden" name="name" value=name.clone()/>
-                        <SubmitButton kind=Kind::Plain text=verb pending=toggle.pending() label=format!("{verb} {name}")/>
+                        <SubmitButton kind=Kind::Plain text=verb pending=switch.pending() label=format!("{verb} {name}")/>
                     </form>
                     <ButtonLink href=format!("{path}?delete={name}") kind=Kind::Plain label=format!("Delete {name}")>"Delete"</ButtonLink>
                 </div>
