@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 
-use super::number::fixed;
+use super::fixed;
 
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 120.0;
@@ -19,6 +19,17 @@ pub struct Series {
     /// One a step; `None`: nothing was measured then.
     pub values: Vec<Option<f64>>,
     pub look: Look,
+}
+
+impl Series {
+    /// The value of a step, where something was measured.
+    fn at(&self, step: usize) -> Option<f64> {
+        self.values.get(step).copied().flatten()
+    }
+
+    fn text_at(&self, step: usize) -> String {
+        self.at(step).map_or_else(|| "–".to_owned(), short)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +48,6 @@ impl Look {
     }
 }
 
-/// How many steps at the end may still change. The others stay as they are when the plot is renewed, and with them what is
-/// shown under the pointer.
-const UNSETTLED: usize = 2;
-
 /// A plot over time. All series have a value for every one of the `times`. What is drawn is written as text: it has a hundred
 /// elements, and nothing is to happen to them one by one.
 #[component]
@@ -53,15 +60,9 @@ pub fn Plot(
     series: Vec<Series>,
 ) -> impl IntoView {
     let drawing = Drawing { unit, times, series };
-    let steps = drawing.times.len();
-    let settled = steps.saturating_sub(UNSETTLED);
-    // What the server drew stands in the page, and stays as it is until something else is drawn.
+    // When the page is hydrated, what the server drew stands in it already.
     let drawn = Owner::current_shared_context().is_some_and(|page| page.during_hydration());
-    let [marks, settled_values, values, rows] = if drawn {
-        Default::default()
-    } else {
-        [drawing.marks(), drawing.values_of(0..settled), drawing.values_of(settled..steps), drawing.rows()]
-    };
+    let [picture, rows] = if drawn { Default::default() } else { [drawing.picture(), drawing.rows()] };
     let heads = drawing
         .series
         .iter()
@@ -74,11 +75,7 @@ pub fn Plot(
                 <span class="font-medium text-ink">{title}</span>
                 <span class="text-soft">{format!("{legend}; {unit}")}</span>
             </figcaption>
-            <svg viewBox=format!("0 0 {} {}", place(WIDTH), place(HEIGHT)) role="img" aria-label=format!("{title}, as a table below") class="block w-full">
-                <g inner_html=marks></g>
-                <g inner_html=settled_values></g>
-                <g inner_html=values></g>
-            </svg>
+            <svg viewBox=format!("0 0 {} {}", place(WIDTH), place(HEIGHT)) role="img" aria-label=format!("{title}, as a table below") class="block w-full" inner_html=picture></svg>
             <details class="text-xs">
                 <summary class="w-max cursor-pointer text-soft hover:text-ink">"As a table"</summary>
                 <div class="mt-1 max-h-60 overflow-auto" tabindex="0" role="group" aria-label=format!("{title}, values")>
@@ -109,12 +106,8 @@ impl Drawing {
         LEFT + self.width() * step as f64
     }
 
-    fn value(one: &Series, step: usize) -> String {
-        one.values.get(step).copied().flatten().map_or_else(|| "–".to_owned(), short)
-    }
-
-    /// The axes, and the bars and lines.
-    fn marks(&self) -> String {
+    /// The axes, the bars and lines, and the values that show under the pointer.
+    fn picture(&self) -> String {
         let steps = self.times.len();
         let top = scale_top(highest(&self.series, steps));
         let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / top);
@@ -150,30 +143,24 @@ impl Drawing {
         for (at, x, anchor) in [(self.times.first(), LEFT, "start"), (self.times.last(), WIDTH - RIGHT, "end")] {
             out += &at.map(|at| text(x, HEIGHT - 4.0, anchor, clock(at))).unwrap_or_default();
         }
-        out
+        out + &(0..steps).map(|step| self.values_of(step)).collect::<String>()
     }
 
-    /// What is said of some steps under the pointer.
-    fn values_of(&self, steps: std::ops::Range<usize>) -> String {
-        let said = |step: usize| {
-            let values: Vec<_> =
-                self.series.iter().map(|one| format!("{} {}", one.name, Self::value(one, step))).collect();
-            let said = format!("<title>{} UTC: {} {}</title>", clock(&self.times[step]), values.join(", "), self.unit);
-            rect(self.x(step), TOP, self.width(), HEIGHT - TOP - BOTTOM, "plot-hover", &said)
-        };
-        steps.map(said).collect()
+    /// What is said of a step under the pointer.
+    fn values_of(&self, step: usize) -> String {
+        let values: Vec<_> = self.series.iter().map(|one| format!("{} {}", one.name, one.text_at(step))).collect();
+        let said = format!("<title>{} UTC: {} {}</title>", clock(&self.times[step]), values.join(", "), self.unit);
+        rect(self.x(step), TOP, self.width(), HEIGHT - TOP - BOTTOM, "plot-hover", &said)
     }
 
     /// The rows of the table: of the steps in which something happened.
     fn rows(&self) -> String {
-        let happened = |step: &usize| {
-            self.series.iter().any(|one| one.values.get(*step).copied().flatten().is_some_and(|value| value > 0.0))
-        };
+        let happened = |step: &usize| self.series.iter().any(|one| one.at(*step).is_some_and(|value| value > 0.0));
         let row = |step: usize| {
             let cells: String = self
                 .series
                 .iter()
-                .map(|one| format!(r#"<td class="px-2 py-1 text-right">{}</td>"#, Self::value(one, step)))
+                .map(|one| format!(r#"<td class="px-2 py-1 text-right">{}</td>"#, one.text_at(step)))
                 .collect();
             let at = &self.times[step];
             format!(r#"<tr><th scope="row" class="px-2 py-1 text-left font-normal text-soft">{at}</th>{cells}</tr>"#)
@@ -194,7 +181,7 @@ fn rect(x: f64, y: f64, width: f64, height: f64, class: &str, inner: &str) -> St
 
 /// The highest point that the plot has to show.
 fn highest(series: &[Series], steps: usize) -> f64 {
-    let value = |one: &Series, step: usize| one.values.get(step).copied().flatten().unwrap_or(0.0);
+    let value = |one: &Series, step: usize| one.at(step).unwrap_or(0.0);
     let stacked = |step| series.iter().filter(|one| one.look.is_bar()).map(|one| value(one, step)).sum::<f64>();
     let lines = |step| series.iter().filter(|one| !one.look.is_bar()).map(|one| value(one, step)).fold(0.0, f64::max);
     (0..steps).map(|step| f64::max(stacked(step), lines(step))).fold(0.0, f64::max)

@@ -2,7 +2,7 @@
 
 use server::model::{Attempt, Delivery};
 
-use super::number::fixed;
+use super::fixed;
 
 /// Characters of a webhook's answer that are quoted.
 const QUOTED: usize = 120;
