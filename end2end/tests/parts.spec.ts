@@ -44,6 +44,22 @@ test("what is filled in before the code is there stays", async ({ page, project 
   await expect(page.getByLabel("Type")).toHaveValue("");
 });
 
+test("a mistake that is made before the code is there shows when it is", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:9/");
+  let arrive = () => {};
+  const arrived = new Promise<void>((resolve) => (arrive = resolve));
+  await page.route(/\.wasm/, async (route) => {
+    await arrived;
+    await route.continue();
+  });
+  await page.goto(`${triggersPage(project)}?trigger=one`, { waitUntil: "domcontentloaded" });
+  await page.getByLabel("Event Data").fill('{\n"a": }');
+  await expect(page.getByRole("button", { name: "Format" })).toBeHidden();
+  arrive();
+  await expect(page.getByTestId("wrong-line")).toHaveText("2");
+  await expect(page.getByLabel("Event Data")).toHaveValue('{\n"a": }');
+});
+
 test.describe("on a phone", () => {
   test.use({ viewport: { width: 412, height: 823 } });
 

@@ -33,15 +33,16 @@ pub fn JsonEditor(
     let caret = RwSignal::new(None::<usize>);
     let scrolled = RwSignal::new((0, 0));
     Effect::new(move |_| {
+        error.track();
+        edited.set(false);
+    });
+    Effect::new(move |_| {
         if let Some(area) = element.get() {
             // Something may have been typed before the page was hydrated.
+            edited.set(area.default_value().is_ok_and(|rendered| area.value() != rendered));
             text.set(area.value());
             hydrated.set(true);
         }
-    });
-    Effect::new(move |_| {
-        error.track();
-        edited.set(false);
     });
 
     let mistake = Memo::new(move |_| text.with(|text| json::check(text).err()));
