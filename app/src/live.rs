@@ -22,15 +22,16 @@ impl Live {
             if !live.on.get() {
                 return;
             }
-            // The server tells at once what has changed since the page was made; since it was loaded otherwise, it cannot know.
+            // With the mark that the page came with, the server tells at once whether something has changed since. Data that
+            // was loaded later has none, and is loaded again.
             let mark = PageState::take_mark().unwrap_or_default();
             let url = format!("/v1/api/{}/eventing/events/live?mark={mark}", project.get());
             let Ok(source) = EventSource::new(&url) else { return };
-            let mut mended = false;
+            let mut opened = false;
             let open = Closure::<dyn FnMut()>::new(move || {
                 _ = live.connected.try_set(true);
                 // What happened while the line was broken is not told again.
-                if std::mem::replace(&mut mended, true) {
+                if std::mem::replace(&mut opened, true) {
                     changed.run(());
                 }
             });

@@ -1,8 +1,11 @@
 //! How pages load what they show.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use leptos::prelude::*;
 use leptos::server::codee::{Decoder, Encoder};
+use leptos::task::spawn_local;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use server::functions::Failure;
@@ -25,6 +28,66 @@ where
     Resource::new_with_options(key, fetch, false)
 }
 
+/// Loads what changes by itself, and gives what looks at it again. What is shown stays untouched then where it is still the
+/// same, and where the server cannot be asked.
+pub fn load_live<K, T, F>(
+    key: impl Fn() -> K + Send + Sync + 'static,
+    fetch: impl Fn(K) -> F + Send + Sync + 'static,
+) -> (Loaded<T>, Callback<()>)
+where
+    K: PartialEq + Clone + Send + Sync + 'static,
+    T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: Future<Output = Result<T, Failure>> + Send + 'static,
+{
+    let (key, fetch) = (Arc::new(key), Arc::new(fetch));
+    let loaded = {
+        let (key, fetch) = (Arc::clone(&key), Arc::clone(&fetch));
+        load(move || key(), move |key| fetch(key))
+    };
+    let looks = StoredValue::new(Looks::default());
+    let look = move |()| {
+        let wanted = untrack(|| key());
+        let Some(look) = looks.try_update_value(Looks::begin) else { return };
+        let answer: BoxFuture<'static, Result<T, Failure>> = Box::pin(fetch(wanted.clone()));
+        let key = Arc::clone(&key);
+        spawn_local(async move {
+            let answer = answer.await;
+            // The page may be left, be at another place, or have a newer answer.
+            let is_newest = looks.try_update_value(|looks| looks.end(look)).unwrap_or(false);
+            let is_told = answer.as_ref().map_or_else(|failure| failure.not_found, |_| true);
+            if is_newest
+                && is_told
+                && untrack(|| key()) == wanted
+                && loaded.with_untracked(|shown| shown.as_ref() != Some(&answer))
+            {
+                loaded.set(Some(answer));
+            }
+        });
+    };
+    (loaded, Callback::new(look))
+}
+
+/// Looks at what has become of something, which may be answered in another order.
+#[derive(Default)]
+struct Looks {
+    begun: u32,
+    newest_answered: u32,
+}
+
+impl Looks {
+    fn begin(&mut self) -> u32 {
+        self.begun += 1;
+        self.begun
+    }
+
+    /// Whether none that began later was answered before.
+    fn end(&mut self, look: u32) -> bool {
+        let is_newest = look > self.newest_answered;
+        self.newest_answered = self.newest_answered.max(look);
+        is_newest
+    }
+}
+
 /// JSON in the page, read from bytes as the answers of server functions are: from text it would need code of its own for
 /// every type.
 pub struct JsonBytes;
@@ -44,5 +107,17 @@ impl<T: DeserializeOwned> Decoder<T> for JsonBytes {
 
     fn decode(text: &str) -> Result<T, serde_json::Error> {
         serde_json::from_slice(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Looks;
+
+    #[test]
+    fn an_answer_that_was_overtaken_is_not_shown() {
+        let mut looks = Looks::default();
+        let [first, second, third] = [(); 3].map(|()| looks.begin());
+        assert_eq!([second, first, third].map(|look| looks.end(look)), [true, false, true]);
     }
 }

@@ -66,6 +66,29 @@ test("filters are in the address, and say when nothing matches", async ({ page, 
   await expect(page.getByLabel("Accepted from (UTC)")).toHaveValue("yesterday");
 });
 
+test("what is being filled in stays while events come", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook(() => ({ status: 500, body: "no" }));
+  await server.trigger(project, "one", "t", receiver.url, { retries: 0 });
+  await page.goto(`${eventsPage(project)}?status=failed`);
+  await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+  await page.getByText("Time, event id, value in the data").click();
+  await page.getByLabel("Status").selectOption("Delivered");
+  await page.getByLabel("Trigger", { exact: true }).selectOption("one");
+  await page.getByLabel("Path in the data").fill("order.id");
+  const { eventId } = await server.queue(project, { type: "t", data: null });
+  await expect(page.getByRole("row", { name: eventId })).toContainText("Failed");
+  await expect(page.getByLabel("Status")).toHaveValue("delivered");
+  await expect(page.getByLabel("Trigger", { exact: true })).toHaveValue("one");
+  await expect(page.getByLabel("Path in the data")).toBeVisible();
+  await expect(page.getByLabel("Path in the data")).toHaveValue("order.id");
+  await expect(page.getByLabel("Path in the data")).toBeFocused();
+});
+
+test("a place in the log that is none says so", async ({ page, project }) => {
+  await page.goto(`${eventsPage(project)}?cursor=nowhere`);
+  await expect(page.getByRole("main").getByRole("alert")).toContainText("cursor");
+});
+
 test("older events are a page further, and live updates do not disturb it", async ({ page, project, server, webhook }) => {
   const receiver = await webhook();
   await server.trigger(project, "one", "t", receiver.url);
@@ -112,6 +135,33 @@ test("an event tells its whole story, and is delivered again", async ({ page, pr
   await expect(delivery.getByRole("heading", { name: /Redelivery 1/ })).toContainText("delivered");
   await expect.poll(() => receiver.events.length).toBe(4);
   expect(new Set(receiver.events.map((event) => event.id))).toEqual(new Set([eventId]));
+});
+
+test.describe("what is unfolded", () => {
+  test.use({ foreseen: /status of 503/ });
+
+  test("stays while other events come, and while the server cannot be asked", async ({ page, project, server, webhook }) => {
+    const receiver = await webhook(() => ({ status: 503, body: "no" }));
+    await server.trigger(project, "shop", "paid", receiver.url, { retries: 1 });
+    const { eventId } = await server.queue(project, { type: "paid", data: {} });
+    await expect.poll(() => receiver.events.length).toBe(2);
+    await page.goto(`${eventsPage(project)}/${eventId}`);
+    await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+    const first = page.getByTestId("attempts").getByRole("listitem").first();
+    const error = first.getByTestId("delivery-error");
+    await expect(page.getByTestId("delivery")).toContainText("Attempt 2");
+    await expect(error).toBeHidden();
+    await first.getByText("Attempt 1").click();
+    await expect(error).toBeVisible();
+    for (const reachable of [true, false]) {
+      if (!reachable) await page.route("**/api/event*", (route) => route.fulfill({ status: 503, body: "{}" }));
+      const asked = page.waitForResponse((response) => new URL(response.url()).pathname.startsWith("/api/event"));
+      await server.queue(project, { type: "other", data: {} });
+      await (await asked).finished();
+      await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
+      await expect(error).toBeVisible();
+    }
+  });
 });
 
 test("an event is edited and sent again as another one", async ({ page, project, server, webhook }) => {

@@ -87,10 +87,10 @@ pub async fn load_triggers(project: String) -> Result<TriggersPage, Failure> {
     on_server::plainly(on_server::eventing()?.triggers_page(&project).await)
 }
 
-/// What the event log of a project can be filtered by.
+/// What the event log of a project can be filtered by, and what is wrong with a filter of it.
 #[server(endpoint = "filter_choices", input = Json)]
-pub async fn load_filter_choices(project: String) -> Result<FilterChoices, Failure> {
-    on_server::plainly(on_server::eventing()?.filter_choices(&project).await)
+pub async fn load_filter_choices(project: String, filter: EventFilter) -> Result<FilterChoices, Failure> {
+    on_server::plainly(on_server::eventing()?.filter_choices(&project, &filter).await)
 }
 
 /// Creates a trigger, or changes the one called `existing`. Gives its name.

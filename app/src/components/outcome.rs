@@ -7,7 +7,7 @@ use web_sys::js_sys::Date;
 
 use super::words::{course, milliseconds, what_went_wrong};
 use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, When};
-use crate::load::load;
+use crate::load::load_live;
 
 /// Between two looks at an event that is under way, and at one whose time has not come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub fn OutcomePanel(
     form: &'static str,
 ) -> impl IntoView {
     let shown_project = StoredValue::new(project.clone());
-    let outcome = load(
+    let (outcome, renew) = load_live(
         move || event.get(),
         move |event| {
             let project = project.clone();
@@ -37,7 +37,9 @@ pub fn OutcomePanel(
             }
         },
     );
+    let looks = RwSignal::new(0_u32);
     Effect::new(move |_| {
+        looks.track();
         let pending = outcome.with(|outcome| match outcome {
             Some(Ok(Some(outcome))) if outcome.pending() > 0 => Some(outcome.scheduled_at.clone()),
             _ => None,
@@ -45,7 +47,13 @@ pub fn OutcomePanel(
         if let Some(due) = pending {
             let ahead = Date::parse(&due) - Date::now();
             let scheduled = ahead > LOOK_AT_SCHEDULED.as_secs_f64() * 1_000.0;
-            set_timeout(move || outcome.refetch(), if scheduled { LOOK_AT_SCHEDULED } else { LOOK });
+            let look = move || {
+                renew.run(());
+                looks.update(|looks| *looks += 1);
+            };
+            if let Ok(timer) = set_timeout_with_handle(look, if scheduled { LOOK_AT_SCHEDULED } else { LOOK }) {
+                on_cleanup(move || timer.clear());
+            }
         }
     });
     view! {

@@ -8,7 +8,7 @@ use super::events::{events_path, url_of};
 use super::{FailurePage, Loading};
 use crate::components::{Kind, PageHeading, StatusBadge, SubmitButton, Tone, When};
 use crate::live::{Live, LiveSwitch};
-use crate::load::load;
+use crate::load::load_live;
 
 /// Where a project's bulk jobs are.
 pub fn jobs_path(project: &str) -> String {
@@ -20,8 +20,7 @@ pub fn jobs_path(project: &str) -> String {
 pub fn JobsPage() -> impl IntoView {
     let params = use_params_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
-    let jobs = load(move || project.get(), load_jobs);
-    let changed = Callback::new(move |()| jobs.refetch());
+    let (jobs, changed) = load_live(move || project.get(), load_jobs);
     let live = Live::follow(project, changed);
     view! {
         <Title text="Bulk jobs"/>

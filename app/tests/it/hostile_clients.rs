@@ -232,8 +232,10 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
             );
         }
     }
-    let named =
-        |project: &str, name: &str| json!({"project": project, "event_type": name, "event_id": name}).to_string();
+    let named = |project: &str, name: &str| {
+        json!({"project": project, "event_type": name, "event_id": name, "filter": {"type": name, "from": name}})
+            .to_string()
+    };
     for body in [named("\0", "\0"), named("default", "\0"), named("\u{fffd}", ""), String::new(), "{".into()] {
         for function in ["triggers", "filter_choices", "outcome", "earlier_data", "projects", "nothing"] {
             let request = server.http.post(server.url(&format!("/api/{function}")));

@@ -38,6 +38,13 @@ impl Criteria {
         if errors.is_empty() { Ok(criteria) } else { Err(Error::Invalid(errors)) }
     }
 
+    /// What is wrong with a filter.
+    pub fn errors_of(filter: &EventFilter) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        Self::gather(filter, &mut errors);
+        errors
+    }
+
     fn gather(filter: &EventFilter, errors: &mut Vec<FieldError>) -> Self {
         let mut span = Span { from: Uuid::nil(), before: Uuid::max() };
         if let Some(from) = field(errors, "from", &filter.from, instant) {

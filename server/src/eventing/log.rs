@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::filter::{Criteria, PageRequest, cursor_of};
 use super::{Error, Eventing};
 use crate::delivery::cloud_event::iso;
-use crate::model::{DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary};
+use crate::model::{
+    DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary, FilterChoices,
+};
 use crate::store::{Candidate, DataMatch, Span, SummaryRow};
 
 /// After so long a search says how far it came.
@@ -58,6 +60,14 @@ pub(super) struct Search {
 }
 
 impl Eventing {
+    /// What the event log of a project can be filtered by, and what is wrong with a filter of it.
+    pub async fn filter_choices(&self, project: &str, filter: &EventFilter) -> Result<FilterChoices, Error> {
+        let row = self.find_project(project).await?;
+        let triggers = self.store().triggers(row.id, None).await?.into_iter().map(|trigger| trigger.name).collect();
+        let types = self.store().trigger_types(row.id).await?;
+        Ok(FilterChoices { triggers, types, errors: Criteria::errors_of(filter) })
+    }
+
     /// A page of the event log, newest first.
     pub async fn events(&self, project: &str, query: &EventQuery) -> Result<EventPage, Error> {
         let PageRequest { criteria, limit } = PageRequest::parse(query)?;

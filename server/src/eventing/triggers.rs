@@ -8,7 +8,7 @@ use super::{Error, Eventing};
 use crate::delivery::TargetUrl;
 use crate::delivery::client::is_reserved_header;
 use crate::model::{
-    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, FilterChoices, Trigger, TriggerDefaults, TriggerForm, TriggersPage,
+    DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, Trigger, TriggerDefaults, TriggerForm, TriggersPage,
 };
 use crate::store::TriggerRow;
 
@@ -69,14 +69,6 @@ impl Eventing {
         let triggers = self.store().triggers(row.id, None).await?.into_iter().map(trigger).collect();
         let types = self.store().trigger_types(row.id).await?;
         Ok(TriggersPage { project: row.into(), triggers, types })
-    }
-
-    /// What the event log of a project can be filtered by.
-    pub async fn filter_choices(&self, project: &str) -> Result<FilterChoices, Error> {
-        let row = self.find_project(project).await?;
-        let triggers = self.store().triggers(row.id, None).await?.into_iter().map(|trigger| trigger.name).collect();
-        let types = self.store().trigger_types(row.id).await?;
-        Ok(FilterChoices { triggers, types })
     }
 
     /// The triggers of a project, or the one of the given name.

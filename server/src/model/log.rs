@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::FieldError;
+
 /// Which events are meant, as typed: every value is text and an empty one means any, so that nothing typed is ever lost.
 /// The names of its fields are those of the query string.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +62,12 @@ impl EventFilter {
     }
 }
 
-/// What an event log can be filtered by: the names in use.
+/// What an event log can be filtered by: the names in use. And what is wrong with a filter of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterChoices {
     pub triggers: Vec<String>,
     pub types: Vec<String>,
+    pub errors: Vec<FieldError>,
 }
 
 /// One page of the event log, as typed.

@@ -14,7 +14,7 @@ use super::events::{EventBadge, events_path};
 use super::{FailurePage, Loading};
 use crate::components::{ButtonLink, CopyBlock, Kind, PageHeading, When};
 use crate::live::{Live, LiveSwitch};
-use crate::load::load;
+use crate::load::load_live;
 use act::{Act, Action};
 use delivery::DeliverySection;
 
@@ -25,8 +25,7 @@ pub fn EventPage() -> impl IntoView {
     let of_url =
         move |name: &'static str| Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()));
     let (project, id) = (of_url("project"), of_url("id"));
-    let event = load(move || (project.get(), id.get()), |(project, id)| load_event(project, id));
-    let changed = Callback::new(move |()| event.refetch());
+    let (event, changed) = load_live(move || (project.get(), id.get()), |(project, id)| load_event(project, id));
     let live = Live::follow(project, changed);
     view! {
         <Title text=move || format!("Event {}", id.get())/>

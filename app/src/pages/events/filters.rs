@@ -9,8 +9,8 @@ use crate::components::{ButtonLink, Kind, Note, SubmitButton, error_of, typed_in
 
 /// The filters, a form that asks for a URL: it works without JavaScript and can be bookmarked.
 #[component]
-pub fn Filters(project: String, filter: EventFilter, choices: FilterChoices, errors: Vec<FieldError>) -> impl IntoView {
-    let errors = RwSignal::new(errors);
+pub fn Filters(project: String, filter: EventFilter, choices: FilterChoices) -> impl IntoView {
+    let errors = RwSignal::new(choices.errors);
     let path = events_path(&project);
     let navigate = use_navigate();
     let clear = (!filter.is_empty()).then(|| {

@@ -10,13 +10,13 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::params::ParamsMap;
 use server::functions::{load_events, load_filter_choices};
-use server::model::{EventFilter, EventPage, EventQuery, FilterChoices, JobAction, Submitted};
+use server::model::{EventFilter, EventPage, EventQuery, FieldError, FilterChoices, JobAction, Submitted};
 
 use super::on_demand::{bulk_dialog, when_loaded};
 use super::{FailurePage, Loading};
-use crate::components::{ButtonLink, Kind, PageHeading, Section};
+use crate::components::{Alert, ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
-use crate::load::load;
+use crate::load::{load, load_live};
 pub use bulk::BulkDialog;
 use filters::Filters;
 pub use table::EventBadge;
@@ -64,24 +64,31 @@ pub fn EventsPage() -> impl IntoView {
     let url = use_query_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
     let query = Memo::new(move |_| url.with(query_of));
-    filters::follow(Memo::new(move |_| query.with(|query| query.filter.clone())));
     let bulk = Memo::new(move |_| match url.with(|url| url.get("bulk")).as_deref() {
         Some("redeliver") => Some(JobAction::Redeliver),
         Some("cancel") => Some(JobAction::Cancel),
         _ => None,
     });
-    // What the filters offer. It is loaded apart from the events, which a live page asks for again and again.
-    let choices = load(move || project.get(), load_filter_choices);
-    let page = load(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
-    let live = Live::follow(project, Callback::new(move |()| page.refetch()));
+    // Apart from the events, which a live page asks for again and again: what somebody is filling in stays meanwhile.
+    let filter = Memo::new(move |_| query.with(|query| query.filter.clone()));
+    filters::follow(filter);
+    let choices = load(move || (project.get(), filter.get()), |(project, filter)| load_filter_choices(project, filter));
+    let (page, renew) = load_live(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
+    let live = Live::follow(project, renew);
     view! {
         <Title text="Events"/>
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
+                choices.await.ok().map(|choices| {
+                    let (project, filter) = (project.get_untracked(), filter.get_untracked());
+                    view! { <Head project=project filter=filter choices=choices live=live/> }
+                })
+            })}
+            {move || Suspend::new(async move {
                 match (choices.await, page.await) {
                     (Ok(choices), Ok(events)) => {
                         let (project, asked) = (project.get_untracked(), query.get_untracked());
-                        view! { <Content project=project choices=choices events=events query=asked live=live/> }.into_any()
+                        view! { <Log project=project asked=asked events=events types=choices.types/> }.into_any()
                     }
                     (Err(failure), _) | (_, Err(failure)) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
@@ -89,45 +96,16 @@ pub fn EventsPage() -> impl IntoView {
         </Transition>
         {move || {
             bulk.get().map(|action| {
-                let (project, filter) = (project.get(), query.get().filter);
+                let (project, filter) = (project.get(), filter.get());
                 when_loaded(bulk_dialog::PART, move || bulk_dialog::view(project.clone(), action, filter.clone()))
             })
         }}
     }
 }
 
+/// What can be done with the events, and the filters.
 #[component]
-fn Content(
-    project: String,
-    choices: FilterChoices,
-    events: Submitted<EventPage>,
-    query: EventQuery,
-    live: Live,
-) -> impl IntoView {
-    let EventQuery { filter, cursor, .. } = query;
-    let (page, errors) = match events {
-        Submitted::Done(page) => (Some(page), Vec::new()),
-        Submitted::Invalid(wrong) => (None, wrong),
-    };
-    let log = match page {
-        None => ().into_any(),
-        Some(page) if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() => {
-            let example = choices.types.first().cloned();
-            view! { <Empty project=project.clone() event_type=example/> }.into_any()
-        }
-        Some(page) if page.events.is_empty() => {
-            view! { <NoMatch project=project.clone() filter=filter.clone() page=page/> }.into_any()
-        }
-        Some(page) => {
-            let pages =
-                view! { <Pages project=project.clone() filter=filter.clone() cursor=cursor page=page.clone()/> };
-            view! {
-                <EventsTable project=project.clone() events=page.events/>
-                {pages}
-            }
-            .into_any()
-        }
-    };
+fn Head(project: String, filter: EventFilter, choices: FilterChoices, live: Live) -> impl IntoView {
     let [redeliver, cancel] = ["redeliver", "cancel"].map(|action| url_of(&project, &filter, &[("bulk", action)]));
     let jobs = super::jobs_path(&project);
     view! {
@@ -137,8 +115,37 @@ fn Content(
             <ButtonLink href=redeliver kind=Kind::Plain>"Redeliver…"</ButtonLink>
             <ButtonLink href=cancel kind=Kind::Plain>"Cancel…"</ButtonLink>
         </PageHeading>
-        <Filters project=project filter=filter choices=choices errors=errors/>
-        {log}
+        <Filters project=project filter=filter choices=choices/>
+    }
+}
+
+/// The events that were asked for.
+#[component]
+fn Log(project: String, asked: EventQuery, events: Submitted<EventPage>, types: Vec<String>) -> impl IntoView {
+    let EventQuery { filter, cursor, .. } = asked;
+    match events {
+        Submitted::Invalid(errors) => {
+            // What is wrong with a filter stands there.
+            let elsewhere = |error: &FieldError| !EventFilter::NAMES.contains(&error.field.as_str());
+            let message = errors.into_iter().find(elsewhere).map(|error| error.message);
+            view! { <Alert message=message/> }.into_any()
+        }
+        Submitted::Done(page)
+            if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() =>
+        {
+            view! { <Empty project=project event_type=types.into_iter().next()/> }.into_any()
+        }
+        Submitted::Done(page) if page.events.is_empty() => {
+            view! { <NoMatch project=project filter=filter page=page/> }.into_any()
+        }
+        Submitted::Done(page) => {
+            let pages = view! { <Pages project=project.clone() filter=filter cursor=cursor page=page.clone()/> };
+            view! {
+                <EventsTable project=project events=page.events/>
+                {pages}
+            }
+            .into_any()
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::on_demand::{trigger_dialog, when_loaded};
 use super::{FailurePage, Loading};
 use crate::components::{ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, load, load_live};
 pub use dialogs::{Open, OpenDialog};
 use overview::Overview;
 pub use table::QueueExample;
@@ -46,8 +46,9 @@ pub fn TriggersPage() -> impl IntoView {
     let range = Memo::new(move |_| {
         query.with(|query| query.get("range").and_then(|name| Range::parse(&name)).unwrap_or_default())
     });
-    let figures: Figured = load(move || (project.get(), range.get()), |(project, range)| load_figures(project, range));
-    let live = Live::follow(project, Callback::new(move |()| figures.refetch()));
+    let (figures, renew): (Figured, _) =
+        load_live(move || (project.get(), range.get()), |(project, range)| load_figures(project, range));
+    let live = Live::follow(project, renew);
     view! {
         <Title text="Event Triggers"/>
         <Transition fallback=Loading>
