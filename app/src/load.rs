@@ -46,17 +46,16 @@ where
     };
     let looks = StoredValue::new(Looks::default());
     let look = move |()| {
-        let wanted = untrack(|| key());
         let Some(look) = looks.try_update_value(Looks::begin) else { return };
+        let wanted = untrack(|| key());
         let answer: BoxFuture<'static, Result<T, Failure>> = Box::pin(fetch(wanted.clone()));
         let key = Arc::clone(&key);
         spawn_local(async move {
             let answer = answer.await;
-            // The page may be left, be at another place, or have a newer answer.
-            let is_newest = looks.try_update_value(|looks| looks.end(look)).unwrap_or(false);
-            let is_told = answer.as_ref().map_or_else(|failure| failure.not_found, |_| true);
-            if is_newest
-                && is_told
+            let is_unknown = matches!(&answer, Err(failure) if !failure.not_found);
+            // Meanwhile the page may have been left, gone to another place, or seen a newer answer.
+            if !is_unknown
+                && looks.try_update_value(|looks| looks.end(look)).unwrap_or(false)
                 && untrack(|| key()) == wanted
                 && loaded.with_untracked(|shown| shown.as_ref() != Some(&answer))
             {
