@@ -62,13 +62,14 @@ pub fn LiveSwitch(live: Live) -> impl IntoView {
         (false, _) => "Held still",
     };
     view! {
-        // Its room is there from the start and the same for each of its texts, so that nothing beside it moves.
+        // Its room is there from the start and the same for each of its texts, so that nothing beside it moves. On a phone it is
+        // a line of its own.
         <button
             type="button"
             aria-pressed=move || live.on.get().to_string()
             title="Renew the page whenever something changes"
             on:click=move |_| live.on.update(|on| *on = !*on)
-            class="inline-flex items-center sm:justify-end gap-2 w-32 h-9 px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
+            class="inline-flex items-center sm:justify-end gap-2 w-full sm:w-32 h-9 sm:px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
             class:awaited=move || !hydrated.get()
         >
             <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "inline-flex w-2 h-2 rounded-full bg-good" } else { "inline-flex w-2 h-2 rounded-full border border-soft" }></span>

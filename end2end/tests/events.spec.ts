@@ -87,6 +87,8 @@ test("what is being filled in stays while events come", async ({ page, project, 
 test("a place in the log that is none says so", async ({ page, project }) => {
   await page.goto(`${eventsPage(project)}?cursor=nowhere`);
   await expect(page.getByRole("main").getByRole("alert")).toContainText("cursor");
+  await page.getByRole("link", { name: "Newest" }).click();
+  await expect(page.getByTestId("no-events")).toBeVisible();
 });
 
 test("older events are a page further, and live updates do not disturb it", async ({ page, project, server, webhook }) => {

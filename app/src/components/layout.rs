@@ -83,7 +83,8 @@ pub fn PageHeading(
                     })}
                 <h1 class="text-xl font-semibold tracking-tight text-ink">{title}</h1>
             </div>
-            <div class="flex flex-wrap items-center gap-2">{children.map(|children| children())}</div>
+            // On a phone a line of its own, however little there is in it: its texts change.
+            {children.map(|children| view! { <div class="flex w-full sm:w-auto flex-wrap items-center gap-2">{children()}</div> })}
         </div>
     }
 }

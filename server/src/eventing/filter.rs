@@ -125,7 +125,9 @@ fn id(text: &str) -> Result<Uuid, String> {
 }
 
 fn cursor(text: &str) -> Result<Uuid, String> {
-    text.parse().map_err(|_| "A cursor is the `next` of the page before.".to_owned())
+    text.parse().map_err(|_| {
+        format!("{text:?} is no cursor. The `next` of the page before is one; without any, the page is the newest.")
+    })
 }
 
 fn next(id: Uuid) -> Uuid {

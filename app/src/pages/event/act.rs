@@ -48,7 +48,7 @@ pub fn Act(
         <form
             method="post"
             action=path
-            class="flex flex-wrap items-center gap-2"
+            class="flex flex-wrap items-center gap-y-2"
             on:submit=move |event| {
                 event.prevent_default();
                 act.dispatch(());
@@ -56,7 +56,7 @@ pub fn Act(
         >
             <input type="hidden" name="intent" value=intent/>
             <input type="hidden" name="trigger" value=name/>
-            <span role="status" class="text-xs text-soft">{move || act.value().get().map(|done| said(done, action))}</span>
+            <span role="status" class="said text-xs text-soft">{move || act.value().get().map(|done| said(done, action))}</span>
             <SubmitButton kind=kind text=text pending=act.pending() label=label/>
         </form>
     }

@@ -127,8 +127,16 @@ fn Log(project: String, asked: EventQuery, events: Submitted<EventPage>, types: 
         Submitted::Invalid(errors) => {
             // What is wrong with a filter stands there.
             let elsewhere = |error: &FieldError| !EventFilter::NAMES.contains(&error.field.as_str());
-            let message = errors.into_iter().find(elsewhere).map(|error| error.message);
-            view! { <Alert message=message/> }.into_any()
+            errors
+                .into_iter()
+                .find(elsewhere)
+                .map(|error| {
+                    view! {
+                        <Alert message=Some(error.message)/>
+                        <div class="mt-3 flex"><ButtonLink href=url_of(&project, &filter, &[]) kind=Kind::Plain>"Newest"</ButtonLink></div>
+                    }
+                })
+                .into_any()
         }
         Submitted::Done(page)
             if page.events.is_empty() && page.next.is_none() && filter.is_empty() && cursor.is_empty() =>

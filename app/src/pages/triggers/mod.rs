@@ -162,9 +162,9 @@ fn Search(path: String, sought: Memo<String>) -> impl IntoView {
         navigate(&(here.clone() + &query.to_query_string()), Default::default());
     };
     view! {
-        <form method="get" action=path role="search" on:submit=submit>
+        <form method="get" action=path role="search" on:submit=submit class="grow sm:grow-0">
             <label class="sr-only" for="search">"Search triggers"</label>
-            <input node_ref=field id="search" aria-keyshortcuts="/" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input w-40 sm:w-56"/>
+            <input node_ref=field id="search" aria-keyshortcuts="/" type="search" name="q" value=sought.get_untracked() placeholder="Search" autocomplete="off" class="input sm:w-56"/>
         </form>
     }
 }
