@@ -1,8 +1,21 @@
+import type { Page } from "@playwright/test";
+
 import { eventsPage, expect, test, triggersPage } from "../support/fixtures.ts";
 
 /** The code that the page of events needs beside what every page does: all of it in one file where the page is the first, and
  * what is not there yet where one comes from another page. */
 const EVENTS = /events\.bin|split_events\.wasm/;
+
+/** Keeps files back until they are let arrive. */
+async function held(page: Page, files: RegExp): Promise<() => void> {
+  let arrive = () => {};
+  const arrived = new Promise<void>((resolve) => (arrive = resolve));
+  await page.route(files, async (route) => {
+    await arrived;
+    await route.continue();
+  });
+  return arrive;
+}
 
 test("a page loads the code of its own, and another page's when it is gone to", async ({ page, project }) => {
   const loaded: string[] = [];
@@ -22,12 +35,7 @@ test("a page loads the code of its own, and another page's when it is gone to", 
 });
 
 test("what is filled in before the code is there stays", async ({ page, project }) => {
-  let arrive = () => {};
-  const arrived = new Promise<void>((resolve) => (arrive = resolve));
-  await page.route(EVENTS, async (route) => {
-    await arrived;
-    await route.continue();
-  });
+  const arrive = await held(page, EVENTS);
   await page.goto(`${eventsPage(project)}?status=failed`, { waitUntil: "domcontentloaded" });
   await page.getByLabel("Status").selectOption("No trigger");
   await page.getByLabel("Type").fill("paid");
@@ -46,12 +54,7 @@ test("what is filled in before the code is there stays", async ({ page, project 
 
 test("a mistake that is made before the code is there shows when it is", async ({ page, project, server }) => {
   await server.trigger(project, "one", "t", "http://127.0.0.1:9/");
-  let arrive = () => {};
-  const arrived = new Promise<void>((resolve) => (arrive = resolve));
-  await page.route(/\.wasm/, async (route) => {
-    await arrived;
-    await route.continue();
-  });
+  const arrive = await held(page, /\.wasm/);
   await page.goto(`${triggersPage(project)}?trigger=one`, { waitUntil: "domcontentloaded" });
   await page.getByLabel("Event Data").fill('{\n"a": }');
   await expect(page.getByRole("button", { name: "Format" })).toBeHidden();
