@@ -45,6 +45,55 @@ async fn good_and_bad(database: &Database) -> (Server, Receiver) {
     (server, receiver)
 }
 
+/// How often a partition of the history was scanned from end to end, once the server is gone: then all it did is counted.
+async fn scans(database: &Database) -> i64 {
+    eventually("the end of the server's connections", async || {
+        let connected = "select count(*) from pg_stat_activity
+                          where datname = current_database() and application_name = 'mission-control'";
+        (database.count(connected).await == 0).then_some(())
+    })
+    .await;
+    let scanned = "select coalesce(sum(seq_scan), 0)::bigint from pg_stat_user_tables
+                    where relname ~ '^(events|deliveries|attempts)(_|$)'";
+    database.count(scanned).await
+}
+
+#[tokio::test]
+async fn no_search_scans_the_history() {
+    let database = Database::fresh().await;
+    let (mut server, _receiver) = good_and_bad(&database).await;
+    for event_type in ["good", "bad", "nobody"] {
+        queue(&server, json!({"type": event_type, "data": {"a": 1}})).await;
+    }
+    settled(&database).await;
+    server.process.kill().await;
+    let before = scans(&database).await;
+    let mut server = Server::start(&database).await;
+    let newest = ids(&list(&server, "").await).remove(0);
+    for query in [
+        "type=good",
+        "trigger=good",
+        "status=delivered",
+        "status=failed",
+        "status=cancelled",
+        "status=no-trigger",
+        "status=scheduled",
+        "status=pending",
+        "status=retrying",
+        "trigger=bad&status=failed",
+        "from=0",
+        "text=a",
+        "path=a&value=1",
+        &format!("id={newest}"),
+        &format!("cursor={newest}"),
+    ] {
+        list(&server, query).await;
+    }
+    show(&server, &newest).await;
+    server.process.kill().await;
+    assert_eq!(scans(&database).await, before);
+}
+
 #[tokio::test]
 async fn every_status_has_its_events() {
     let database = Database::fresh().await;
