@@ -1,7 +1,8 @@
 //! Writes outcomes down in batches: whatever has ended while the last batch was being written makes the next one.
 //!
-//! Nobody waits for an outcome to be written but a synchronous caller. So while other attempts are under way a small batch
-//! lingers for a moment to gather theirs; one that somebody waits for goes at once.
+//! Nobody waits for an outcome to be written but a synchronous caller. So a small batch lingers for a moment to gather more,
+//! also when nothing else is under way, since the next events are often just being accepted; one that somebody waits for
+//! goes at once.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -67,12 +68,12 @@ impl Engine {
         }
     }
 
-    /// Gathers more outcomes for a moment, where more are to be expected and nobody waits for these.
+    /// Gathers more outcomes for a moment, unless somebody waits for these.
     async fn linger(&self, outcomes: &mut mpsc::Receiver<Outcome>, batch: &mut Vec<Outcome>) {
         let deadline = tokio::time::sleep(LINGER);
         tokio::pin!(deadline);
         let mut looked_at = 0;
-        while batch.len() < ENOUGH && self.0.lanes.held() > 0 && !self.0.all_ended.is_cancelled() {
+        while batch.len() < ENOUGH && !self.0.all_ended.is_cancelled() {
             if batch[looked_at..].iter().any(|outcome| self.0.waiters.is_watched(outcome.event_id())) {
                 return;
             }

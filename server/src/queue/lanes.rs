@@ -107,11 +107,6 @@ impl Lanes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many deliveries the node holds.
-    pub fn held(&self) -> usize {
-        self.state().held
-    }
-
     /// How many deliveries the node can still take.
     pub fn room(&self) -> usize {
         let state = self.state();

@@ -44,7 +44,7 @@ fn next(lanes: &Lanes, trigger_id: i32, took: Option<Duration>) -> Option<u16> {
 fn a_fast_lane_runs_no_more_than_its_slots_and_keeps_the_order() {
     let lanes = with_a_fast_lane(20);
     assert_eq!(enter_many(&lanes, 1, 4, 2), "rrww");
-    assert_eq!((lanes.room(), lanes.held()), (16, 4));
+    assert_eq!((lanes.room(), lanes.state().held), (16, 4));
     assert_eq!((next(&lanes, 1, QUICK), next(&lanes, 1, QUICK), next(&lanes, 1, QUICK)), (Some(3), Some(4), None));
     assert_eq!(lanes.free_slots(), [(1, 7)]);
     assert_eq!(next(&lanes, 1, QUICK), None);
@@ -55,7 +55,7 @@ fn a_fast_lane_runs_no_more_than_its_slots_and_keeps_the_order() {
 fn a_slow_lane_holds_only_what_it_works_on() {
     let lanes = Lanes::new(100);
     assert_eq!(enter_many(&lanes, 1, 4, 2), "rr--");
-    assert_eq!((lanes.saturated(), lanes.held()), (vec![1], 2));
+    assert_eq!((lanes.saturated(), lanes.state().held), (vec![1], 2));
     lanes.leave(1, SLOW);
     assert_eq!(enter_many(&lanes, 1, 2, 2), "r-");
 }
@@ -105,7 +105,7 @@ fn a_lane_that_becomes_slow_gives_back_what_waits() {
     let left = lanes.leave(1, Some(Duration::from_secs(5)));
     assert_eq!(left.next.map(|lease| lease.attempt), Some(3));
     assert_eq!(left.excess.iter().map(|lease| lease.attempt).collect::<Vec<_>>(), [4, 5, 6, 7]);
-    assert_eq!((lanes.saturated(), lanes.free_slots(), lanes.held()), (vec![1], vec![(1, 0)], 2));
+    assert_eq!((lanes.saturated(), lanes.free_slots(), lanes.state().held), (vec![1], vec![(1, 0)], 2));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_lane_opens_when_others_have_left() {
     for trigger in [1, 2, 1, 2, 1, 2, 1, 2, 1, 2] {
         enter(&lanes, trigger, 1, 5);
     }
-    assert_eq!((lanes.saturated().len(), lanes.held()), (2, 8));
+    assert_eq!((lanes.saturated().len(), lanes.state().held), (2, 8));
     for _ in 0..4 {
         lanes.leave(2, None);
     }
@@ -199,8 +199,8 @@ proptest! {
                 }
             }
             let runs: usize = running.values().sum();
-            prop_assert_eq!(lanes.held(), runs + waiting);
-            prop_assert!(lanes.held() < 24, "somebody always finds room");
+            prop_assert_eq!(lanes.state().held, runs + waiting);
+            prop_assert!(lanes.state().held < 24, "somebody always finds room");
             prop_assert!(running.iter().all(|(trigger, running)| *running <= *trigger as usize + 2));
         }
     }
