@@ -21,7 +21,7 @@ const BATCH: usize = 256;
 /// A batch of so many is worth a statement.
 const ENOUGH: usize = 128;
 /// How long a smaller one lingers.
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(25);
 
 /// The error of an attempt whose own could not be written.
 const UNSTORABLE: &str =
