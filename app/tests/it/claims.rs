@@ -1,14 +1,15 @@
 //! The engine's statements, called as nodes call them: claims, fences, partitions, retention.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::json;
 use server::store::{
-    AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LeaseKey, Measured, Moved, Retried, Store,
+    ACCEPT, AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LeaseKey, Measured, Moved, Retried, Store,
     parse_database_url,
 };
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::support::{Database, Receiver, Server};
@@ -72,6 +73,94 @@ fn record() -> AttemptRecord {
 /// An identifier as it was made at the given time; `number` tells several apart.
 fn id_at(at: DateTime<Utc>, number: u128) -> Uuid {
     Uuid::from_u128((at.timestamp_millis() as u128) << 80 | 0x7000_8000_0000_0000_0000 | number)
+}
+
+#[tokio::test]
+async fn no_event_of_a_batch_is_compared_with_every_other() {
+    let database = Database::fresh().await;
+    open(&database).await;
+    // As the engine plans it: once, whatever a batch holds, and here on tables that nobody has analyzed.
+    let types =
+        "uuid[], int[], text[], timestamptz[], float8[], bool[], text[], text[], bool, int[], float8, float8, uuid";
+    let arguments = "null, null, null, null, null, null, null, null, true, '{}', 10, 15, null";
+    let mut connection = database.pool.acquire().await.expect("a connection");
+    let settings = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off";
+    for sql in [settings.to_owned(), format!("prepare accepting ({types}) as {ACCEPT}")] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.expect("a statement");
+    }
+    let explain = format!("explain (costs off) execute accepting ({arguments})");
+    let plan: Vec<String> =
+        sqlx::query_scalar(AssertSqlSafe(explain)).fetch_all(&mut *connection).await.expect("a plan");
+    let plan = plan.join("\n");
+    // What the loops look up they find in an index by all that is known of it: projects by their name, and triggers.
+    assert_eq!(plan.matches("Nested Loop").count(), 2, "{plan}");
+    assert!(!plan.contains("Join Filter"), "{plan}");
+    for known in ["(name = k.project)", "((project_id = p.id) AND (type = k.type))"] {
+        assert!(plan.contains(&format!("Index Cond: {known}")), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn every_event_of_a_mixed_batch_meets_its_own_triggers() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    database.execute("insert into projects (name, title) values ('q', 'Q')").await;
+    database
+        .execute(
+            "insert into triggers (project_id, name, type, url, retries, timeout_ms, enabled, types, first_event)
+             select p.id, i.name, i.type, 'http://127.0.0.1:1/', 3, 5000, i.enabled, array[i.type], uuid_at(now())
+               from (values ('p', 'two', 't', true), ('p', 'paused', 'paused', false), ('p', 'busy', 'busy', true),
+                            ('q', 'one', 't', true)) as i (project, name, type, enabled)
+               join projects p on p.name = i.project",
+        )
+        .await;
+    let names = "select p.name || '/' || t.name, t.id from triggers t join projects p on p.id = t.project_id";
+    let rows: Vec<(String, i32)> = sqlx::query_as(names).fetch_all(&database.pool).await.expect("the triggers");
+    let id_of: HashMap<_, _> = rows.into_iter().collect();
+    let later = Some(Utc::now() + chrono::Duration::hours(1));
+    // Project, type, when, whether somebody waits; and how many triggers it has, which of them are leased.
+    let expected: [(&str, &str, Option<DateTime<Utc>>, bool, Result<(i32, &[&str]), &str>); 10] = [
+        ("p", "t", None, false, Ok((2, &["p/one", "p/two"]))),
+        ("q", "t", None, false, Ok((1, &["q/one"]))),
+        ("p", "t", later, false, Ok((2, &[]))),
+        ("p", "paused", None, false, Ok((1, &[]))),
+        ("p", "busy", None, false, Ok((1, &[]))),
+        ("p", "none", None, false, Ok((0, &[]))),
+        ("p", "none", None, true, Err("Refused(NoTrigger)")),
+        ("p", "t", later, true, Err("Refused(TooLate)")),
+        ("nowhere", "t", None, false, Err("UnknownProject")),
+        ("p", "t", None, true, Ok((2, &["p/one", "p/two"]))),
+    ];
+    let events: Vec<_> = expected
+        .iter()
+        .map(|(project, event_type, at, synchronous, _)| AcceptEvent {
+            project: (*project).into(),
+            event_type: (*event_type).into(),
+            synchronous: *synchronous,
+            ..event(Uuid::now_v7(), *at)
+        })
+        .collect();
+    let node = Uuid::now_v7();
+    let held = Held { node, lease: true, saturated: &[id_of["p/busy"]], sync_wait: 10.0 };
+    let accepted = store.accept(&events, &held).await.expect("they are accepted");
+    for ((event, outcome), (.., expected)) in events.iter().zip(&accepted).zip(&expected) {
+        match (outcome, expected) {
+            (Accepted::Queued { event_id, triggers, leases, .. }, Ok((count, leased))) => {
+                assert_eq!((*event_id, *triggers), (event.id, *count), "{event:?}");
+                let mut leases = leases.clone();
+                leases.sort_unstable();
+                let leased: Vec<_> = leased.iter().map(|name| (id_of[*name], 1)).collect();
+                assert_eq!(leases, leased, "{event:?}");
+            }
+            (other, Err(refusal)) => assert_eq!(format!("{other:?}"), *refusal, "{event:?}"),
+            (other, expected) => panic!("{event:?}: {other:?} instead of {expected:?}"),
+        }
+    }
+    assert_eq!(database.count("select count(*) from events").await, 7);
+    assert_eq!(database.count("select count(*) from queue").await, 9);
+    let leased = "select count(*) from queue where owner is not null and attempt = 1 and fence = 1 and due_at > now() + interval '15 s'";
+    assert_eq!(database.count(leased).await, 5);
+    assert_eq!(database.count("select count(*) from queue where owner is null and attempt = 0 and fence = 0").await, 4);
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::{Store, retried};
 
-/// The statement that leases due deliveries, for those who want to see its plan.
+/// The statements that accept events and lease due deliveries, for those who want to see their plans.
+pub const ACCEPT: &str = include_str!("accept.sql");
 pub const CLAIM: &str = include_str!("claim.sql");
 
 /// By how much deliveries that wait are due later than their event, at most, so that their places in the queue differ;
@@ -259,27 +260,24 @@ impl Store {
         retried(|| {
             sqlx::query_as!(
                 Moved,
-                r#"with ended as (
-                       select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::text[], $6::smallint[], $7::timestamptz[],
-                                            $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
-                                            $15::int[], $16::int[], $17::int[], $18::int[])
+                r#"with gone as (
+                       delete from queue q
+                        using unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::text[], $6::smallint[], $7::timestamptz[],
+                                     $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
+                                     $15::int[], $16::int[], $17::int[], $18::int[])
                            as i (event_id, trigger_id, run, fence, status, attempts, started_at,
                                  duration_us, response_status, response_cut, response_headers, response_body, error,
                                  dns_us, connect_us, tls_us, first_byte_us)
-                   ),
-                   gone as (
-                       delete from queue q using ended i
                         where q.event_id = i.event_id and q.trigger_id + 0 = i.trigger_id and q.run = i.run and q.fence = i.fence
-                       returning q.event_id, q.trigger_id, q.project_id
+                       returning i.*, q.project_id
                    )
                    insert into deliveries (event_id, project_id, trigger_id, run, node, status, attempts, started_at, duration_us,
                                            response_status, response_cut, response_headers, response_body, error,
                                            dns_us, connect_us, tls_us, first_byte_us)
-                   select i.event_id, g.project_id, i.trigger_id, i.run, $14, i.status::delivery_status, i.attempts, i.started_at, i.duration_us,
-                          i.response_status, i.response_cut, i.response_headers, i.response_body, i.error,
-                          i.dns_us, i.connect_us, i.tls_us, i.first_byte_us
-                     from ended i
-                     join gone g on g.event_id = i.event_id and g.trigger_id = i.trigger_id
+                   select event_id, project_id, trigger_id, run, $14, status::delivery_status, attempts, started_at, duration_us,
+                          response_status, response_cut, response_headers, response_body, error,
+                          dns_us, connect_us, tls_us, first_byte_us
+                     from gone
                    returning event_id, trigger_id"#,
                 &leases.events,
                 &leases.triggers,
@@ -315,28 +313,24 @@ impl Store {
         let records = Records::of(failed.iter().map(|one| Some(&one.record)));
         retried(|| {
             sqlx::query!(
-                "with failed as (
-                     select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::float8[], $6::smallint[], $7::timestamptz[],
-                                          $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
-                                          $15::int[], $16::int[], $17::int[], $18::int[])
+                "with kept as (
+                     update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
+                       from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::float8[], $6::smallint[], $7::timestamptz[],
+                                   $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
+                                   $15::int[], $16::int[], $17::int[], $18::int[])
                          as i (event_id, trigger_id, run, fence, wait, attempt, started_at,
                                duration_us, response_status, response_cut, response_headers, response_body, error,
                                dns_us, connect_us, tls_us, first_byte_us)
-                 ),
-                 kept as (
-                     update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
-                       from failed i
                       where q.event_id = i.event_id and q.trigger_id + 0 = i.trigger_id and q.run = i.run and q.fence = i.fence
-                     returning q.event_id, q.trigger_id, q.project_id, q.due_at
+                     returning i.*, q.project_id, q.due_at
                  )
                  insert into attempts (event_id, project_id, trigger_id, run, attempt, node, started_at, retry_at, duration_us,
                                        response_status, response_cut, response_headers, response_body, error,
                                        dns_us, connect_us, tls_us, first_byte_us)
-                 select i.event_id, k.project_id, i.trigger_id, i.run, i.attempt, $14, i.started_at, k.due_at, i.duration_us,
-                        i.response_status, i.response_cut, i.response_headers, i.response_body, i.error,
-                        i.dns_us, i.connect_us, i.tls_us, i.first_byte_us
-                   from failed i
-                   join kept k on k.event_id = i.event_id and k.trigger_id = i.trigger_id",
+                 select event_id, project_id, trigger_id, run, attempt, $14, started_at, due_at, duration_us,
+                        response_status, response_cut, response_headers, response_body, error,
+                        dns_us, connect_us, tls_us, first_byte_us
+                   from kept",
                 &leases.events,
                 &leases.triggers,
                 &leases.runs,
@@ -401,21 +395,21 @@ async fn insert_events(
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    let projects: Vec<&str> = events.iter().map(|event| &*event.project).collect();
-    let types: Vec<&str> = events.iter().map(|event| &*event.event_type).collect();
     let data: Vec<&str> = events.iter().map(|event| &*event.data).collect();
     let at: Vec<_> = events.iter().map(|event| event.at).collect();
     let delays: Vec<_> = events.iter().map(|event| event.delay).collect();
     let synchronous: Vec<_> = events.iter().map(|event| event.synchronous).collect();
+    let Kinds { places, projects, types } = Kinds::of(events);
     let rows = sqlx::query_file!(
         "src/store/accept.sql",
         &ids,
-        &projects as &[&str],
-        &types as &[&str],
+        &places,
         &data as &[&str],
         &at as &[Option<DateTime<Utc>>],
         &delays,
         &synchronous,
+        &projects as &[&str],
+        &types as &[&str],
         held.lease,
         held.saturated,
         held.sync_wait,
@@ -427,7 +421,7 @@ async fn insert_events(
 
     let mut found: HashMap<Uuid, Accepted> = HashMap::with_capacity(events.len());
     for row in rows {
-        let accepted = found.entry(row.id).or_insert_with(|| match row.refusal {
+        let accepted = match row.refusal {
             1 => Accepted::Refused(Refusal::NoTrigger),
             2 => Accepted::Refused(Refusal::TooLate),
             _ => Accepted::Queued {
@@ -437,15 +431,36 @@ async fn insert_events(
                 due_in: row.due_in,
                 triggers: row.triggers,
                 replayed: false,
-                leases: Vec::new(),
+                leases: row.leases.unwrap_or_default().into_iter().zip(row.versions.unwrap_or_default()).collect(),
             },
-        });
-        if let (Accepted::Queued { leases, .. }, Some(trigger), Some(version)) = (accepted, row.trigger_id, row.version)
-        {
-            leases.push((trigger, version));
-        }
+        };
+        found.insert(row.id, accepted);
     }
     Ok(ids.iter().map(|id| found.remove(id).unwrap_or(Accepted::UnknownProject)).collect())
+}
+
+/// The kinds of event in a batch, by project and type, and the place of every event's kind among them, from 1.
+struct Kinds<'a> {
+    places: Vec<i32>,
+    projects: Vec<&'a str>,
+    types: Vec<&'a str>,
+}
+
+impl<'a> Kinds<'a> {
+    fn of(events: &[&'a AcceptEvent]) -> Self {
+        let mut kinds = Self { places: Vec::with_capacity(events.len()), projects: Vec::new(), types: Vec::new() };
+        let mut known = HashMap::new();
+        for event in events {
+            let (project, event_type) = (&*event.project, &*event.event_type);
+            let place = *known.entry((project, event_type)).or_insert_with(|| {
+                kinds.projects.push(project);
+                kinds.types.push(event_type);
+                kinds.projects.len() as i32
+            });
+            kinds.places.push(place);
+        }
+        kinds
+    }
 }
 
 /// Accepts events some of which have idempotency keys: whoever inserts a key first owns it, within the batch and against
@@ -500,10 +515,18 @@ async fn accept_keyed(
         .map(|(event, _)| event.id)
         .collect();
     if !refused.is_empty() {
-        // Nothing was queued under these keys: they stay free.
-        sqlx::query!("delete from idempotency_keys where event_id = any($1)", &refused)
-            .execute(&mut *connection)
-            .await?;
+        // Nothing was queued under these keys: they stay free. Found by the key, since nothing else finds one.
+        sqlx::query!(
+            "delete from idempotency_keys k
+              using unnest($1::text[], $2::text[]) as i (project, key)
+               join projects p on p.name = i.project
+              where k.project_id = p.id and k.key = i.key and k.event_id = any($3)",
+            &projects,
+            &keys,
+            &refused
+        )
+        .execute(&mut *connection)
+        .await?;
     }
     let mut outcomes: HashMap<Uuid, Accepted> = fresh.iter().map(|event| event.id).zip(inserted).collect();
 
