@@ -100,6 +100,11 @@ async fn no_event_of_a_batch_is_compared_with_every_other() {
     }
 }
 
+/// How many triggers an event has and which of them are leased, or why it has none.
+type Fate<'a> = Result<(i32, &'a [&'a str]), &'a str>;
+/// Project, type, when, whether somebody waits, and what becomes of it.
+type Case<'a> = (&'a str, &'a str, Option<DateTime<Utc>>, bool, Fate<'a>);
+
 #[tokio::test]
 async fn every_event_of_a_mixed_batch_meets_its_own_triggers() {
     let database = Database::fresh().await;
@@ -118,8 +123,7 @@ async fn every_event_of_a_mixed_batch_meets_its_own_triggers() {
     let rows: Vec<(String, i32)> = sqlx::query_as(names).fetch_all(&database.pool).await.expect("the triggers");
     let id_of: HashMap<_, _> = rows.into_iter().collect();
     let later = Some(Utc::now() + chrono::Duration::hours(1));
-    // Project, type, when, whether somebody waits; and how many triggers it has, which of them are leased.
-    let expected: [(&str, &str, Option<DateTime<Utc>>, bool, Result<(i32, &[&str]), &str>); 10] = [
+    let expected: [Case<'_>; 10] = [
         ("p", "t", None, false, Ok((2, &["p/one", "p/two"]))),
         ("q", "t", None, false, Ok((1, &["q/one"]))),
         ("p", "t", later, false, Ok((2, &[]))),
