@@ -79,8 +79,8 @@ const BATCH: usize = 50;
 fn accept_statement(events: usize) -> String {
     format!(
         "with ids as (
-           select (substr(uuid_at(now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid as id
-             from generate_series(1, {events})
+           select (left(time, 8) || '-' || right(time, 4) || '-7' || substr(gen_random_uuid()::text, 16))::uuid as id
+             from lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') as time, generate_series(1, {events})
          ), new_events as (
            insert into events (id, project_id, type, data, due_at, triggers)
            select id, 1, 'bench', repeat('x', 200), now(), 1 from ids

@@ -10,7 +10,7 @@ use crate::load::Load;
 use crate::past::{DAYS, Past};
 use crate::receiver::{Behaviour, Receiver};
 use crate::report::{Bar, Report, millis};
-use crate::setup::{Bench, PATIENCE, Setup};
+use crate::setup::{Bench, PATIENCE, Setup, Throughput};
 
 const HTTP: &str = "HTTP alone";
 const SQL: &str = "SQL alone";
@@ -51,9 +51,8 @@ pub async fn main_figure(bench: &Bench, report: &mut Report) -> Result<()> {
     report.add(TABLE, SQL_ACCEPT, accept, PER_SECOND, Bar::None);
     const MAIN: &str = "From accepting to delivery";
     report.add(MAIN, "accept → delivered, 64 clients", measured.rate, PER_SECOND, Bar::AtLeast(16_000.0));
-    let rounds: Vec<_> = shares.iter().map(|share| format!("{share:.0}")).collect();
-    report.add(MAIN, "the same, of the combined ceiling", median(shares), "%", Bar::AtLeast(70.0)).note =
-        format!("rounds: {} %", rounds.join(", "));
+    let each = in_turn(&shares);
+    report.add(MAIN, "the same, of the combined ceiling", median(shares), "%", Bar::AtLeast(70.0)).note = each;
     report.add(MAIN, "its latency from sending to arrival, p50", millis(&measured.latency, 50.0), "ms", Bar::None);
     report.add(MAIN, "its latency from sending to arrival, p99", millis(&measured.latency, 99.0), "ms", Bar::None);
     report.add(MAIN, "its latency from sending to 202, p50", millis(&measured.accept_latency, 50.0), "ms", Bar::None);
@@ -113,6 +112,12 @@ fn in_series(one: f64, other: f64) -> f64 {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Percentages of one round after the other, as a note.
+fn in_turn(shares: &[f64]) -> String {
+    let each: Vec<_> = shares.iter().map(|share| format!("{share:.0}")).collect();
+    format!("rounds: {} %", each.join(", "))
 }
 
 /// Accepting alone: the trigger is paused.
@@ -293,39 +298,52 @@ pub async fn isolation(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Several nodes on one PostgreSQL, with as many clients as saturate it.
+/// Several nodes on one PostgreSQL, with as many clients as saturate it: each measurement against those of one node before
+/// and after it, since machines drift.
 pub async fn nodes(bench: &Bench, report: &mut Report) -> Result<()> {
     const TABLE: &str = "Several nodes on one PostgreSQL, 256 clients";
-    let most = if bench.scale.whole { 4 } else { 2 };
-    let mut rounds = vec![Vec::new(); most];
-    for _ in 0..bench.scale.rounds {
-        for count in 1..=most {
-            let setup = bench.ready(count, 1).await?;
-            let measured = bench.throughput(&setup, &bench.load(&setup), 256, 1).await?;
-            setup.stop().await?;
-            rounds[count - 1].push((measured.rate, measured.cost, bench.receiver.duplicates() + measured.repeated));
+    let (most, turns) = if bench.scale.whole { (4, 5) } else { (2, 1) };
+    let mut alone = vec![on_nodes(bench, 1).await?.0];
+    let mut together: Vec<_> = (2..=most).map(|count| (count, Vec::new(), Vec::new(), 0)).collect();
+    for _ in 0..turns {
+        for (count, measured, shares, twice) in &mut together {
+            let (these, repeated) = on_nodes(bench, *count).await?;
+            let before = alone.last().map_or(0.0, |one| one.rate);
+            let (after, _) = on_nodes(bench, 1).await?;
+            shares.push(200.0 * these.rate / (before + after.rate));
+            measured.push(these);
+            alone.push(after);
+            *twice += repeated;
         }
     }
-    let mut alone = 0.0;
-    for (rounds, count) in rounds.iter_mut().zip(1..) {
-        rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let (rate, cost, _) = rounds[rounds.len() / 2];
-        let what = format!("{count} node{}", if count == 1 { "" } else { "s" });
-        let bar = if count == 1 { Bar::None } else { Bar::AtLeast(alone) };
-        let cpu = format!(
-            "µs of CPU a delivery: {:.0} of the nodes, {:.0} of PostgreSQL; {:.3} commits",
-            cost.server, cost.postgres, cost.commits
-        );
-        let share = if count == 1 { String::new() } else { format!("{:.0} % of one node's; ", 100.0 * rate / alone) };
-        report.add(TABLE, what.clone(), rate, PER_SECOND, bar).note = share + &cpu;
-        if count == 1 {
-            alone = rate;
-        } else {
-            let twice = rounds.iter().map(|round| round.2).sum::<u64>() as f64;
-            report.add(TABLE, format!("{what}: events delivered twice"), twice, "", Bar::AtMost(0.0));
-        }
+    add_nodes(report, TABLE, "1 node", &alone);
+    for (count, measured, shares, twice) in together {
+        add_nodes(report, TABLE, &format!("{count} nodes"), &measured);
+        let each = in_turn(&shares);
+        let share = format!("{count} nodes, of one node's");
+        report.add(TABLE, share, median(shares), "%", Bar::AtLeast(100.0)).note = each;
+        report.add(TABLE, format!("{count} nodes: events delivered twice"), twice as f64, "", Bar::AtMost(0.0));
     }
     Ok(())
+}
+
+/// What so many nodes reach, and how many events were delivered twice.
+async fn on_nodes(bench: &Bench, count: usize) -> Result<(Throughput, u64)> {
+    let setup = bench.ready(count, 1).await?;
+    let measured = bench.throughput(&setup, &bench.load(&setup), 256, 1).await?;
+    setup.stop().await?;
+    let twice = bench.receiver.duplicates() + measured.repeated;
+    Ok((measured, twice))
+}
+
+fn add_nodes(report: &mut Report, table: &'static str, what: &str, measured: &[Throughput]) {
+    let of = |figure: fn(&Throughput) -> f64| median(measured.iter().map(figure).collect());
+    report.add(table, what, of(|one| one.rate), PER_SECOND, Bar::None).note = format!(
+        "µs of CPU a delivery: {:.0} of the nodes, {:.0} of PostgreSQL; {:.3} commits",
+        of(|one| one.cost.server),
+        of(|one| one.cost.postgres),
+        of(|one| one.cost.commits)
+    );
 }
 
 /// A long history and many deliveries scheduled for later.
