@@ -174,6 +174,26 @@ async fn two_nodes_share_the_work_without_doing_it_twice() {
 }
 
 #[tokio::test]
+async fn whoever_calls_after_a_busy_moment_is_not_kept_waiting_for_others() {
+    let database = Database::fresh().await;
+    let receiver = Receiver::ok().await;
+    // The second knows of the first from its start.
+    let (_one, two) = (Server::start(&database).await, Server::start(&database).await);
+    two.trigger("one", "t", &receiver.url(), json!({})).await;
+    let many: Vec<_> = (0..100).map(|number| json!({"type": "t", "data": number})).collect();
+    for round in 1..=20 {
+        two.queue(&json!(many)).await.expect(202);
+        let clock = Instant::now();
+        two.queue(&json!({"type": "t", "data": "alone"})).await.expect(202);
+        let took = clock.elapsed();
+        assert!(took < Duration::from_secs(1), "{took:?} in round {round}");
+    }
+    receiver.wait_for(20 * 101).await;
+    settled(&database).await;
+    assert_eq!(receiver.received().len(), 20 * 101, "nothing was delivered twice");
+}
+
+#[tokio::test]
 async fn a_node_hears_of_deliveries_that_another_one_made() {
     let database = Database::fresh().await;
     // The first answers the caller, the second has all the slots.

@@ -1,8 +1,12 @@
 //! Natural batching of accepted events: whatever waits goes into one statement as soon as a connection is free, and every
-//! caller is answered after its commit. Nobody waits for a timer, and under load one commit serves hundreds.
+//! caller is answered after its commit. On an idle node nobody waits for a timer, and under load one commit serves hundreds.
 //!
-//! Before a statement is sent, the flusher steps back once: the runtime runs what is ready, which brings events, and comes
-//! back as soon as a thread is idle, or after its event interval. So batches grow with the load.
+//! Before a statement is sent, the flusher steps back a few times: the runtime runs what is ready, which brings events, and
+//! comes back as soon as a thread is idle, or after its event interval. So batches grow with the load.
+//!
+//! Nodes that share a database also share the callers, so each has smaller batches, and PostgreSQL pays for more of them. So
+//! a busy node in company waits a moment for the callers that it has just answered. One that is alone does not: nobody else
+//! would use the cores in the meantime.
 //!
 //! A second statement runs beside the first only once there is enough for it: two half-full ones cost PostgreSQL more than
 //! a full one, but a full one should not wait for the disk of another.
@@ -10,6 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -28,6 +33,15 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Events, or their bytes of data, that are worth another statement beside those that run.
 const ENOUGH_ROWS: usize = 64;
 const ENOUGH_BYTES: usize = 512 * 1024;
+
+/// How often the flusher steps back, so that what has been read from the network and only waits for a thread comes along.
+/// Under 64 clients, ten times spares a quarter of the commits that once leaves; an idle node's latency stays as it was.
+const STEPS_BACK: usize = 10;
+
+/// How long a busy node in company waits for the callers that it has just answered.
+const GATHER: Duration = Duration::from_millis(10);
+/// A statement of fewer events does not make a node busy: its callers do not come back all the time.
+const BUSY_ROWS: usize = 8;
 
 type Reply = Result<Vec<Accepted>, AcceptError>;
 
@@ -83,6 +97,29 @@ impl Waiting {
     }
 }
 
+/// What the next statement of a busy node waits for.
+#[derive(Clone, Copy, Debug)]
+struct Gathering {
+    rows: usize,
+    until: Instant,
+}
+
+impl Gathering {
+    /// After a statement of so many events has returned, while so many others waited: nine tenths of them all. Whoever calls
+    /// again and again is back with the next event soon; the last few may be gone.
+    fn after(returned: usize, waiting: usize, now: Instant) -> Option<Self> {
+        (returned >= BUSY_ROWS).then(|| Self { rows: (returned + waiting) * 9 / 10, until: now + GATHER })
+    }
+
+    /// Waits for its end; without one, for ever.
+    async fn ends(gathering: Option<Self>) {
+        match gathering {
+            Some(Self { until, .. }) => tokio::time::sleep_until(until.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// A statement that has returned, and those who wait for it.
 struct Flushed {
     rows: Vec<AcceptEvent>,
@@ -118,6 +155,7 @@ impl Engine {
     pub(super) async fn flush_accepts(&self, accepting: &mut Accepting) {
         let Accepting { incoming, waiting, running, settling } = accepting;
         let mut arrived = Vec::new();
+        let mut gathering: Option<Gathering> = None;
         loop {
             tokio::select! {
                 // Whoever does not fit waits in the channel, and then outside of it: memory stays bounded.
@@ -129,6 +167,9 @@ impl Engine {
                 }
                 Some(returned) = running.next() => {
                     if let Some(flushed) = returned {
+                        if self.0.has_company.load(Ordering::Relaxed) {
+                            gathering = Gathering::after(flushed.rows.len(), waiting.rows, Instant::now());
+                        }
                         let engine = self.clone();
                         let mut rest = guarded(async move { engine.settle(flushed).await });
                         // At once, as far as it goes: the next statement has to know how full the lanes are.
@@ -138,16 +179,24 @@ impl Engine {
                     }
                 }
                 Some(_) = settling.next() => {}
+                () = Gathering::ends(gathering) => gathering = None,
                 // The API has stopped before the engine does, so nobody is left waiting here.
                 () = self.0.stop.cancelled() => return,
             }
-            if running.is_empty() && !waiting.is_enough() {
-                // What has been read from the network and only waits for a thread comes along.
-                tokio::task::yield_now().await;
-                while !waiting.is_full()
-                    && let Ok(job) = incoming.try_recv()
-                {
-                    waiting.push(job);
+            if running.is_empty() {
+                for _ in 0..STEPS_BACK {
+                    if waiting.is_enough() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                    while !waiting.is_full()
+                        && let Ok(job) = incoming.try_recv()
+                    {
+                        waiting.push(job);
+                    }
+                }
+                if !waiting.is_enough() && gathering.is_some_and(|these| waiting.rows < these.rows) {
+                    continue;
                 }
             }
             while !waiting.jobs.is_empty()
@@ -155,6 +204,7 @@ impl Engine {
                 && (running.is_empty() || running.len() < store::ACCEPTING_CONNECTIONS && waiting.is_enough())
             {
                 let (engine, batch) = (self.clone(), waiting.take_batch());
+                gathering = None;
                 running.push(guarded(async move { engine.flush(batch).await }));
             }
         }
@@ -290,6 +340,14 @@ mod tests {
         }
         assert_eq!((waiting.rows, waiting.bytes), (0, 0));
         sizes
+    }
+
+    #[test]
+    fn a_busy_node_waits_for_most_of_those_it_answered_and_never_long() {
+        let now = Instant::now();
+        assert!(Gathering::after(BUSY_ROWS - 1, 1_000, now).is_none());
+        let gathering = Gathering::after(40, 20, now).expect("a busy node");
+        assert_eq!((gathering.rows, gathering.until), (54, now + GATHER));
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod targets;
 mod waiters;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,8 @@ struct Inner {
     changes: changes::Changes,
     tallies: tally::Tallies,
     alarm: claim::Alarm,
+    /// Other nodes use the same database, as of the last heartbeat.
+    has_company: AtomicBool,
     backlog: Mutex<Backlog>,
     attempts: TaskTracker,
     background: TaskTracker,
@@ -139,7 +142,7 @@ impl Engine {
     /// Starts a node's tasks.
     pub async fn start(store: Store, client: Client, settings: EngineSettings) -> Result<Self, sqlx::Error> {
         let node = Uuid::now_v7();
-        store.beat(node, nodes::UNSEEN.as_secs_f64()).await?;
+        let peers = store.beat(node, nodes::UNSEEN.as_secs_f64()).await?;
         let instance = store.instance().await?;
         // Small channels: whoever does not fit waits, and memory stays bounded.
         let (accepts, accept_jobs) = mpsc::channel(accept::MAX_ROWS);
@@ -158,6 +161,7 @@ impl Engine {
             changes: changes::Changes::default(),
             tallies: tally::Tallies::default(),
             alarm: claim::Alarm::default(),
+            has_company: AtomicBool::new(peers.iter().any(|peer| !peer.is_dead)),
             backlog: Mutex::new(Backlog { pending: HashMap::new(), stale: true }),
             attempts: TaskTracker::new(),
             background: TaskTracker::new(),

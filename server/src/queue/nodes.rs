@@ -1,6 +1,7 @@
 //! This node's heartbeat, the burial of dead nodes, and the engine's housekeeping.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -26,8 +27,8 @@ impl Engine {
         let (mut patience, mut wait) = (Patience::new(), BEAT);
         // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
         while pause(wait, &self.0.all_ended).await {
-            let dead = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
-                Ok(dead) => dead,
+            let peers = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
+                Ok(peers) => peers,
                 Err(error) => {
                     if patience.speaks() {
                         tracing::warn!(%error, "cannot say that this node lives; trying again");
@@ -37,6 +38,8 @@ impl Engine {
                 }
             };
             (patience, wait) = (Patience::new(), BEAT);
+            self.0.has_company.store(peers.iter().any(|peer| !peer.is_dead), Ordering::Relaxed);
+            let dead: Vec<_> = peers.iter().filter(|peer| peer.is_dead).map(|peer| peer.id).collect();
             if !voice.is_steady_at(Instant::now()) || dead.is_empty() {
                 continue;
             }

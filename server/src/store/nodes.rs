@@ -2,14 +2,22 @@ use uuid::Uuid;
 
 use super::Store;
 
+/// Another node, as the database saw it last.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub id: Uuid,
+    pub is_dead: bool,
+}
+
 impl Store {
-    /// Says that a node lives. Gives the others that have not been seen for the given time in seconds.
-    pub async fn beat(&self, node: Uuid, unseen_seconds: f64) -> Result<Vec<Uuid>, sqlx::Error> {
-        sqlx::query_scalar!(
-            "with beat as (
+    /// Says that a node lives. Gives the others; those that have not been seen for the given time in seconds are dead.
+    pub async fn beat(&self, node: Uuid, unseen_seconds: f64) -> Result<Vec<Peer>, sqlx::Error> {
+        sqlx::query_as!(
+            Peer,
+            r#"with beat as (
                  insert into nodes (id, version) values ($1, $2) on conflict (id) do update set seen_at = now()
              )
-             select id from nodes where id <> $1 and seen_at < now() - make_interval(secs => $3)",
+             select id, seen_at < now() - make_interval(secs => $3) as "is_dead!" from nodes where id <> $1"#,
             node,
             env!("CARGO_PKG_VERSION"),
             unseen_seconds
