@@ -16,8 +16,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::api;
 use crate::api::problem::Problem;
-use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::connections::{self, Limits};
 use crate::delivery::client::Unusable;
@@ -101,8 +101,8 @@ async fn serve_on(
     let client = Client::new(guard.clone())?;
     let engine = Engine::start(store.clone(), client, config.engine()).await.map_err(ServeError::Database)?;
     let eventing = Eventing::new(engine.clone(), guard, dev_mode).with_limits(limits(config));
-    let state = ApiState { eventing: eventing.clone(), body_limit: config.body_limit, stop: stop.clone() };
-    let app = api::router(state).merge(ui(eventing));
+    let shared = api::Shared { eventing: eventing.clone(), body_limit: config.body_limit, stop: stop.clone() };
+    let app = api::router(shared).merge(ui(eventing));
     let app = layers(app, config.body_limit);
     let connections = connections::within_limits(config.max_connections as usize, config.max_in_flight as usize);
     let limits = Limits { read_timeout: config.read_timeout, connections };

@@ -11,6 +11,8 @@ mod queue;
 mod stats;
 mod triggers;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::any;
 use http::{Method, StatusCode, Uri};
@@ -21,9 +23,11 @@ use problem::Problem;
 
 pub use origin::refuse_foreign_origins;
 
+/// The router clones it several times a request.
+type ApiState = Arc<Shared>;
+
 /// What every handler needs.
-#[derive(Clone)]
-pub struct ApiState {
+pub struct Shared {
     pub eventing: Eventing,
     /// Bytes.
     pub body_limit: usize,
@@ -32,7 +36,7 @@ pub struct ApiState {
 }
 
 /// All routes of the API; what is under its paths and unknown is answered in its own form.
-pub fn router(state: ApiState) -> Router {
+pub fn router(shared: Shared) -> Router {
     Router::new()
         .merge(events::router())
         .merge(health::router())
@@ -43,7 +47,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(triggers::router())
         .route("/v1/{*rest}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)
-        .with_state(state)
+        .with_state(Arc::new(shared))
 }
 
 /// Milliseconds, as answers hold them.

@@ -80,6 +80,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!("mission-control/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
+            // It would be for HTTP/2, and clones every request. Whether there is another attempt is the engine's to say.
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             // A proxy from the environment would resolve names behind the guard's back.
             .no_proxy()
             .dns_resolver(Arc::new(GuardedResolver::new(guard.clone(), lookup)))

@@ -222,18 +222,19 @@ impl Engine {
         Flushed { rows, replies, sent_at, outcome }
     }
 
-    /// Starts what was accepted, and tells the callers.
+    /// Tells the callers, and starts what was accepted. In this order: while it is on its way to the webhooks, they send the
+    /// next events, and PostgreSQL has work again.
     async fn settle(&self, flushed: Flushed) {
         let Flushed { rows, replies, sent_at, outcome } = flushed;
         let error = match outcome {
             Ok(accepted) => {
-                self.take_up(&rows, &accepted, sent_at).await;
+                let (leases, versions) = self.leased(&rows, &accepted, sent_at);
                 let mut accepted = accepted.into_iter();
                 for (reply, count) in replies {
                     // A caller that hung up has its events accepted all the same.
                     drop(reply.send(Ok(accepted.by_ref().take(count).collect())));
                 }
-                return;
+                return self.dispatch(leases, &versions).await;
             }
             Err(error) => error,
         };
@@ -251,10 +252,11 @@ impl Engine {
             rest = others;
             let sent_at = Instant::now();
             let outcome = self.accept_rows(of_caller).await;
-            if let Ok(accepted) = &outcome {
-                self.take_up(of_caller, accepted, sent_at).await;
-            }
+            let leased = outcome.as_ref().ok().map(|accepted| self.leased(of_caller, accepted, sent_at));
             drop(reply.send(outcome.map_err(|error| AcceptError::Store(Arc::new(error)))));
+            if let Some((leases, versions)) = leased {
+                self.dispatch(leases, &versions).await;
+            }
         }
     }
 
@@ -270,8 +272,14 @@ impl Engine {
         self.0.store.accept(rows, &held).await
     }
 
-    /// Starts what was leased and sets the alarm for what was not.
-    async fn take_up(&self, rows: &[AcceptEvent], accepted: &[Accepted], claimed_at: Instant) {
+    /// Notes what was accepted and sets the alarm for what was not leased at once. Gives what was, and the newest versions of
+    /// its triggers.
+    fn leased(
+        &self,
+        rows: &[AcceptEvent],
+        accepted: &[Accepted],
+        claimed_at: Instant,
+    ) -> (Vec<Lease>, HashMap<i32, i64>) {
         let mut leases = Vec::with_capacity(rows.len());
         let mut versions = HashMap::new();
         for (row, outcome) in rows.iter().zip(accepted) {
@@ -311,7 +319,7 @@ impl Engine {
                 });
             }
         }
-        self.dispatch(leases, &versions).await;
+        (leases, versions)
     }
 }
 

@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// Accepts events of one project in one transaction and returns after its commit, one outcome an event. What is due
-    /// now is already on its way to the webhooks then.
+    /// now goes to the webhooks in the same moment.
     pub async fn accept(&self, events: Vec<AcceptEvent>) -> Result<Vec<Accepted>, AcceptError> {
         if let Some(first) = events.first()
             && self.backlog_is_full(&first.project)

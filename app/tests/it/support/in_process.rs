@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use server::api::{self, ApiState};
+use server::api;
 use server::connections::{self, Limits};
 use server::delivery::guard::{Lookup, SystemLookup};
 use server::delivery::{Backoff, Client, NetworkGuard};
@@ -45,7 +45,7 @@ impl InProcess {
         let engine = Engine::start(store, client, settings).await.expect("an engine");
         let eventing = Eventing::new(engine.clone(), guard, false);
         let stop = CancellationToken::new();
-        let app = api::router(ApiState { eventing, body_limit: 1024 * 1024, stop: stop.clone() });
+        let app = api::router(api::Shared { eventing, body_limit: 1024 * 1024, stop: stop.clone() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let limits = Limits { read_timeout: Duration::from_secs(30), connections: 100 };
