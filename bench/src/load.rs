@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::receiver::latency_histogram;
 use crate::wire::{Clock, head};
@@ -69,7 +70,7 @@ impl Load {
     fn request(&self, target: SocketAddr) -> (Vec<u8>, usize) {
         let sent = self.clock.micros();
         let around = "{\"sent\":,\"pad\":\"\"}".len() + sent.to_string().len();
-        let pad = "x".repeat(self.size.saturating_sub(around));
+        let pad = identifiers(self.size.saturating_sub(around));
         let more = if self.synchronous { ",\"isSynchronous\":true" } else { "" };
         let body = format!("{{\"type\":\"{}\",\"data\":{{\"sent\":{sent},\"pad\":\"{pad}\"}}{more}}}", self.event_type);
         let head = format!(
@@ -167,6 +168,14 @@ impl Load {
             latency: latency_histogram()?,
         })
     }
+}
+
+/// So many bytes of text that compresses no better than what people send.
+fn identifiers(length: usize) -> String {
+    let mut text: String =
+        std::iter::repeat_with(|| Uuid::now_v7().simple().to_string()).take(length / 32 + 1).collect();
+    text.truncate(length);
+    text
 }
 
 struct Client {

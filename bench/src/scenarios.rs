@@ -186,7 +186,8 @@ pub async fn shapes(bench: &Bench, report: &mut Report) -> Result<()> {
         let measured = bench.throughput(&setup, &bench.load(&setup), clients, 1).await?;
         setup.stop().await?;
         report.add(TABLE, format!("{clients} clients"), measured.rate, PER_SECOND, Bar::None).note = format!(
-            "arrival p50 {:.1} ms, p99 {:.1} ms",
+            "202 p50 {:.1} ms; arrival p50 {:.1} ms, p99 {:.1} ms",
+            millis(&measured.accept_latency, 50.0),
             millis(&measured.latency, 50.0),
             millis(&measured.latency, 99.0)
         );
