@@ -60,6 +60,8 @@ test("keys lead through a project", async ({ page, project, server }) => {
   await page.keyboard.press("t");
   await expect(page).toHaveURL(triggersPage(project));
 
+  // The address changes first, and the page comes when it is there.
+  await expect(page.getByRole("link", { name: "Add" })).toBeVisible();
   await page.keyboard.press("a");
   await expect(page.getByRole("dialog", { name: "Add event trigger" })).toBeVisible();
   await page.getByLabel("Retries").focus();
