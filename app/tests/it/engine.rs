@@ -100,6 +100,18 @@ async fn rows_go_to_the_partition_of_their_day() {
     assert_eq!(database.count("select count(*) from events_default").await, 1);
 }
 
+/// The usual compression takes most of the time of large events.
+#[tokio::test]
+async fn large_data_is_compressed_fast_where_postgresql_can() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    server.queue(&json!({"type": "t", "data": "what a long text ".repeat(1_000)})).await.expect(202);
+    let possible =
+        "select count(*) from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals)";
+    let compressed = "select count(*) from events where pg_column_compression(data) = 'lz4'";
+    assert_eq!(database.count(compressed).await, database.count(possible).await);
+}
+
 #[tokio::test]
 async fn a_poisonous_event_fails_only_its_own_caller() {
     let database = Database::fresh().await;

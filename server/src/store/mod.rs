@@ -39,6 +39,9 @@ pub use triggers::{TargetRow, TriggerRow};
 /// The schema, and how older ones become it.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
+/// The name under which PostgreSQL knows the connections of all nodes.
+const APPLICATION: &str = "mission-control";
+
 /// How long a caller waits for a connection before it hears that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -72,12 +75,17 @@ pub struct Store {
 impl Store {
     /// Connects, migrates and makes the partitions of the coming days. Safe when several nodes start at once.
     pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
-        let options = options.application_name("mission-control").options([("synchronous_commit", "on")]);
+        let options = options.application_name(APPLICATION).options([("synchronous_commit", "on")]);
         // The engine's statements are few and always run the same way: one plan each, made once. Left to itself PostgreSQL
         // plans them anew for every batch, which takes longer than running them. None of them should ever scan a table:
         // a plan made while tomorrow's partition is empty must still be right tomorrow night.
         let settings = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
-        let engine = options.clone().options(settings);
+        let mut engine = options.clone().options(settings);
+        let requests = pool(connections, Duration::ZERO).connect_with(options.clone()).await?;
+        if compresses_by_lz4(&requests).await? {
+            // Of what is too long for a page, the usual compression takes more time than all else that becomes of an event.
+            engine = engine.options([("default_toast_compression", "lz4")]);
+        }
         let relaxed = engine.clone().options([("synchronous_commit", "off")]);
         // Searches are planned anew every time, since the plan hangs on which filters are set and on which days are meant;
         // and nothing that a person looks for is worth scanning a table or waiting longer.
@@ -88,9 +96,9 @@ impl Store {
             ("max_parallel_workers_per_gather", "0"),
             ("statement_timeout", "10s"),
         ];
-        let searching = options.clone().options(settings);
+        let searching = options.options(settings);
         let store = Self {
-            pool: pool(connections, Duration::ZERO).connect_with(options).await?,
+            pool: requests,
             durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING).connect_lazy_with(engine),
             relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(relaxed),
             searching: pool(SEARCHING_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(searching),
@@ -117,6 +125,17 @@ impl Store {
         self.relaxed.close().await;
         self.searching.close().await;
     }
+}
+
+/// Whether PostgreSQL can; some are built without.
+async fn compresses_by_lz4(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals)
+           ) as "can!""#
+    )
+    .fetch_one(pool)
+    .await
 }
 
 fn pool(connections: u32, trusted_idle: Duration) -> PgPoolOptions {
