@@ -9,10 +9,11 @@ use server::store::{
     ACCEPT, AcceptEvent, Accepted, AttemptRecord, Claimed, Finished, Held, LeaseKey, Measured, Moved, Retried, Store,
     parse_database_url,
 };
-use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::support::{Database, Receiver, Server};
+use crate::support::{Database, Receiver, Server, eventually};
 
 async fn open(database: &Database) -> Store {
     let store = Store::open(parse_database_url(&database.url()).expect("a URL"), 2).await.expect("a database");
@@ -190,6 +191,54 @@ async fn two_claimers_never_hold_the_same_row() {
     // What is leased is due again only when the lease ends, after the timeout and the slack.
     assert!(claim(&one, Uuid::now_v7(), 1_000).await.is_empty());
     assert_eq!(database.count("select count(*) from queue where due_at < now() + interval '19 s'").await, 0);
+}
+
+/// A commit may wait long for the disk, and a statement for a lock: a look has to know of both, since what they make due is
+/// due from when they began.
+#[tokio::test]
+async fn a_look_says_since_when_nodes_have_been_writing() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let options = parse_database_url(&database.url()).expect("a URL");
+    let node = options.clone().application_name("mission-control");
+    let look = async || store.next_due(&[], DateTime::UNIX_EPOCH, 1.0).await.expect("a look");
+    let write = "select pg_current_xact_id()";
+
+    // Whoever only reads keeps nothing back, nor do others that write.
+    let (_reader, _) = begin(&node).await;
+    let (mut other, _) = begin(&options.application_name("other")).await;
+    sqlx::query(write).execute(&mut other).await.expect("a transaction's number");
+    let (mut writer, began) = begin(&node).await;
+    let next = look().await;
+    assert_eq!(next.writing_since, next.now);
+
+    sqlx::query("select pg_advisory_xact_lock(1)").execute(&mut other).await.expect("a lock");
+    let (mut waiting, began_later) = begin(&node).await;
+    let waits = tokio::spawn(async move {
+        sqlx::query("select pg_advisory_xact_lock(1)").execute(&mut waiting).await.expect("the lock, later");
+    });
+    let waiting =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    eventually("somebody waits", async || (database.count(waiting).await > 0).then_some(())).await;
+    assert_eq!(look().await.writing_since, began_later);
+
+    sqlx::query(write).execute(&mut writer).await.expect("a transaction's number");
+    assert!(began < began_later);
+    assert_eq!(look().await.writing_since, began);
+    sqlx::query("commit").execute(&mut writer).await.expect("a commit");
+    assert_eq!(look().await.writing_since, began_later);
+    sqlx::query("commit").execute(&mut other).await.expect("a commit");
+    waits.await.expect("it has had the lock");
+    let next = look().await;
+    assert_eq!(next.writing_since, next.now);
+}
+
+/// Begins a transaction on a connection of its own, and says when.
+async fn begin(options: &PgConnectOptions) -> (PgConnection, DateTime<Utc>) {
+    let mut connection = PgConnection::connect_with(options).await.expect("a connection");
+    sqlx::query("begin").execute(&mut connection).await.expect("a transaction");
+    let began = sqlx::query_scalar("select now()").fetch_one(&mut connection).await.expect("when it began");
+    (connection, began)
 }
 
 #[tokio::test]

@@ -21,22 +21,27 @@ const BATCH: usize = 256;
 /// How long a floor holds.
 const FLOOR_HOLDS: Duration = Duration::from_secs(1);
 const FLOOR_HOLDS_AT_MOST: Duration = Duration::from_secs(60);
-/// How far a floor stays behind the time, for the sake of transactions that are under way when it is found.
+/// How far a floor stays behind the time, for the sake of transactions that have begun and not written anything yet.
 const FLOOR_SLACK: chrono::Duration = chrono::Duration::seconds(2);
 
 /// From where the poller looks through the queue: nothing pending is due before. While somebody's long transaction keeps
 /// PostgreSQL from cleaning up, the queue's index begins with all that has come and gone, and to read it for every claim
-/// takes many times as long as the claim. So it is read from the start now and then only. What is pending and yet below the
-/// floor waits until then: a row that was due for longer than the slack when its transaction ended.
+/// takes many times as long as the claim. So it is read from the start now and then only.
+///
+/// What a look cannot see yet belongs to a transaction that was writing at the look before, or has begun since: one may wait
+/// long for a lock or a disk. So a floor stays below the time when the oldest of those began. Only what others than nodes
+/// write, in transactions longer than the slack, may come to be below the floor, and waits until it is read from the start.
 struct Floor {
     at: DateTime<Utc>,
     until: Instant,
+    /// When the oldest transaction began that was writing at the last look.
+    writing_since: DateTime<Utc>,
 }
 
 impl Floor {
     /// Everything.
     fn none() -> Self {
-        Self { at: DateTime::UNIX_EPOCH, until: Instant::now() }
+        Self { at: DateTime::UNIX_EPOCH, until: Instant::now(), writing_since: DateTime::UNIX_EPOCH }
     }
 
     fn is_stale(&self) -> bool {
@@ -44,19 +49,16 @@ impl Floor {
     }
 
     /// By a look from the start that took so long: no more than a twentieth of the time goes into such looks.
-    fn found(next: &NextDue, took: Duration) -> Self {
-        let until = Instant::now() + (took * 20).clamp(FLOOR_HOLDS, FLOOR_HOLDS_AT_MOST);
-        Self { at: Self::under(next), until }
+    fn found(&mut self, next: &NextDue, took: Duration) {
+        self.until = Instant::now() + (took * 20).clamp(FLOOR_HOLDS, FLOOR_HOLDS_AT_MOST);
+        self.rise(next);
     }
 
     /// By a look from the floor on.
     fn rise(&mut self, next: &NextDue) {
-        self.at = Self::under(next);
-    }
-
-    fn under(next: &NextDue) -> DateTime<Utc> {
-        let slack = next.now - FLOOR_SLACK;
-        next.earliest.map_or(slack, |earliest| earliest.min(slack))
+        let unseen = self.writing_since.min(next.now - FLOOR_SLACK);
+        self.at = next.earliest.map_or(unseen, |earliest| earliest.min(unseen));
+        self.writing_since = next.writing_since;
     }
 }
 
@@ -149,12 +151,12 @@ impl Engine {
             }
             let from_start = floor.is_stale();
             if from_start {
-                *floor = Floor::none();
+                floor.at = DateTime::UNIX_EPOCH;
             }
             let clock = Instant::now();
             let next = self.0.store.next_due(&self.0.lanes.saturated(), floor.at, POLL.as_secs_f64()).await?;
             if from_start {
-                *floor = Floor::found(&next, clock.elapsed());
+                floor.found(&next, clock.elapsed());
             } else {
                 floor.rise(&next);
             }
@@ -272,30 +274,55 @@ mod tests {
         DateTime::UNIX_EPOCH + chrono::Duration::milliseconds((seconds * 1_000.0) as i64)
     }
 
-    fn look(now: f64, earliest: Option<f64>) -> NextDue {
-        NextDue { seconds: None, triggers: Vec::new(), earliest: earliest.map(at), now: at(now) }
+    fn look(now: f64, earliest: Option<f64>, writing_since: f64) -> NextDue {
+        let (earliest, writing_since) = (earliest.map(at), at(writing_since));
+        NextDue { seconds: None, triggers: Vec::new(), earliest, now: at(now), writing_since }
     }
 
     #[test]
     fn a_floor_lies_under_all_that_is_pending_and_some_time_behind() {
-        let mut floor = Floor::found(&look(100.0, Some(40.0)), Duration::ZERO);
+        let mut floor = Floor::none();
+        floor.found(&look(100.0, Some(40.0), 100.0), Duration::ZERO);
+        assert_eq!(floor.at, DateTime::UNIX_EPOCH, "who was writing before is not known");
+        floor.rise(&look(100.1, Some(40.0), 100.1));
         assert_eq!(floor.at, at(40.0));
-        floor.rise(&look(101.0, Some(70.0)));
+        floor.rise(&look(101.0, Some(70.0), 101.0));
         assert_eq!(floor.at, at(70.0));
-        for nothing_old in [None, Some(100.5), Some(103.0)] {
-            floor.rise(&look(102.0, nothing_old));
-            assert_eq!(floor.at, at(100.0), "what was due since may not be visible yet");
+        floor.rise(&look(102.0, None, 102.0));
+        for nothing_old in [None, Some(101.5), Some(104.0)] {
+            floor.rise(&look(103.0, nothing_old, 103.0));
+            assert_eq!(floor.at, at(101.0), "somebody may have begun since");
         }
     }
 
     #[test]
+    fn a_floor_lies_under_what_was_being_written_at_the_last_look() {
+        let mut floor = Floor::none();
+        floor.rise(&look(100.0, None, 100.0));
+        floor.rise(&look(110.0, None, 90.0));
+        floor.rise(&look(111.0, None, 90.0));
+        assert_eq!(floor.at, at(90.0));
+        // It has been committed after the rows were looked through and before it was asked who writes.
+        floor.rise(&look(112.0, None, 112.0));
+        assert_eq!(floor.at, at(90.0));
+        floor.rise(&look(113.0, Some(90.5), 113.0));
+        assert_eq!(floor.at, at(90.5), "it is seen now");
+        floor.rise(&look(114.0, None, 114.0));
+        assert_eq!(floor.at, at(112.0));
+    }
+
+    #[test]
     fn a_floor_that_was_hard_to_find_holds_longer() {
-        let holds = |took| Floor::found(&look(0.0, None), took).until - Instant::now();
+        let holds = |took| {
+            let mut floor = Floor::none();
+            assert!(floor.is_stale());
+            floor.found(&look(0.0, None, 0.0), took);
+            floor.until - Instant::now()
+        };
         for (took, least, most) in [(1, 0, 1), (200, 3, 4), (60_000, 59, 60)] {
             let time = holds(Duration::from_millis(took));
             assert!(time > Duration::from_secs(least) && time <= Duration::from_secs(most), "{took} ms: {time:?}");
         }
-        assert!(Floor::none().is_stale());
     }
 
     #[test]

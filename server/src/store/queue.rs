@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Store, retried};
+use super::{APPLICATION, Store, retried};
 
 /// The statements that accept events and lease due deliveries, for those who want to see their plans.
 pub const ACCEPT: &str = include_str!("accept.sql");
@@ -145,6 +145,9 @@ pub struct NextDue {
     pub earliest: Option<DateTime<Utc>>,
     /// By the database's clock.
     pub now: DateTime<Utc>,
+    /// When the oldest transaction of a node began that is writing or waits for a lock; now, if there is none. What such a
+    /// transaction makes due at once is due from then on, and nobody else sees it before its commit.
+    pub writing_since: DateTime<Utc>,
 }
 
 /// A delivery that ended.
@@ -205,7 +208,11 @@ impl Store {
                           array_agg(t.id) filter (where t.enabled and t.id <> all ($1) and first.due_at <= now()), '{}'
                       ) as "triggers!",
                       min(first.due_at) as "earliest",
-                      now() as "now!"
+                      now() as "now!",
+                      (select coalesce(min(xact_start), now())
+                         from pg_stat_activity
+                        where datname = current_database() and application_name = $4 and pid <> pg_backend_pid()
+                          and (backend_xid is not null or wait_event_type = 'Lock')) as "writing_since!"
                  from triggers t
                 cross join lateral (
                       select q.due_at from queue q
@@ -215,7 +222,8 @@ impl Store {
                 where t.deleted_at is null"#,
             full,
             from,
-            horizon
+            horizon,
+            APPLICATION
         )
         .fetch_one(&self.relaxed)
         .await
