@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -24,13 +24,12 @@ use tokio::process::{Child, Command};
 use url::Url;
 use uuid::Uuid;
 
-use crate::receiver::latency_histogram;
+use crate::receiver::{Receiver, latency_histogram};
 
 /// The process that forwards every event at once to a webhook, without a database: the same framework, the same parser,
 /// the same HTTP client, and its answer after the webhook's.
 pub async fn forward(target: Url) -> Result<()> {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let client = Client::new(Arc::new(NetworkGuard::new(&[], true)))?;
+    let client = client()?;
     let app = Router::new().route("/{*path}", post(forward_one)).with_state(Arc::new((client, target)));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);
@@ -54,6 +53,52 @@ async fn forward_one(State(shared): State<Arc<(Client, Url)>>, body: Bytes) -> R
     }
 }
 
+/// The process that posts events to a webhook, so many at once, without a database: what a drain does beside its SQL.
+pub async fn post_events(target: Url) -> Result<()> {
+    let shared = Arc::new((client()?, target));
+    let mut posting = tokio::task::JoinSet::new();
+    for _ in 0..IN_FLIGHT {
+        let shared = shared.clone();
+        posting.spawn(async move {
+            let (client, target) = &*shared;
+            let (event_type, data) = (Arc::from("bench"), Arc::from(format!("{:?}", "x".repeat(200))));
+            loop {
+                let (event_type, data, now) = (Arc::clone(&event_type), Arc::clone(&data), SystemTime::now().into());
+                let event = Event { id: Uuid::now_v7(), project_id: 1, event_type, data, due_at: now };
+                let body = event.body(Uuid::nil()).into();
+                let exchange = client.post(target, Default::default(), body, Duration::from_secs(5)).await;
+                if let Some(error) = exchange.error {
+                    return error;
+                }
+            }
+        });
+    }
+    let first = posting.join_next().await.context("somebody posts")??;
+    bail!(first)
+}
+
+fn client() -> Result<Client> {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Ok(Client::new(Arc::new(NetworkGuard::new(&[], true)))?)
+}
+
+/// Starts this program in another role, to be killed when it goes out of scope.
+fn in_role(role: &str, target: &str) -> Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    Ok(command.args([role, "--target", target]).stdout(Stdio::piped()).kill_on_drop(true).spawn()?)
+}
+
+/// The posts that arrive in a second at a webhook, as the product's HTTP client makes them.
+pub async fn posts(receiver: &Receiver, warm_up: Duration, time: Duration) -> Result<f64> {
+    let _posting = in_role("post", &receiver.url())?;
+    tokio::time::sleep(warm_up).await;
+    let (before, began) = (receiver.received(), Instant::now());
+    tokio::time::sleep(time).await;
+    let rate = (receiver.received() - before) as f64 / began.elapsed().as_secs_f64();
+    ensure!(rate > 0.0, "nothing arrives at the webhook");
+    Ok(rate)
+}
+
 /// A running forwarder, killed when it goes out of scope.
 pub struct Forwarder {
     _child: Child,
@@ -62,9 +107,7 @@ pub struct Forwarder {
 
 impl Forwarder {
     pub async fn start(target: &str) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let mut child =
-            command.args(["forward", "--target", target]).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut child = in_role("forward", target)?;
         let mut lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
         let line = lines.next_line().await?.context("the forwarder ended")?;
         let address = line.trim_start_matches("http://").parse()?;
@@ -72,54 +115,82 @@ impl Forwarder {
     }
 }
 
-/// Rows in one statement of the SQL ceilings.
-const BATCH: usize = 50;
+/// Posts at once.
+const IN_FLIGHT: usize = 100;
 
-/// Accepts so many events, with identifiers as the engine makes them: UUIDv7.
+/// Rows in one statement of the SQL ceilings, and connections.
+const BATCH: usize = 50;
+const CLIENTS: usize = 4;
+
+/// So many identifiers as the engine makes them, UUIDv7, numbered.
+fn ids(count: usize) -> String {
+    format!(
+        "select (left(time, 8) || '-' || right(time, 4) || '-7' || substr(gen_random_uuid()::text, 16))::uuid as id, n
+           from lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') as time, generate_series(1, {count}) as n"
+    )
+}
+
+/// Accepts so many events.
 fn accept_statement(events: usize) -> String {
     format!(
-        "with ids as (
-           select (left(time, 8) || '-' || right(time, 4) || '-7' || substr(gen_random_uuid()::text, 16))::uuid as id
-             from lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') as time, generate_series(1, {events})
-         ), new_events as (
+        "with ids as ({}), new_events as (
            insert into events (id, project_id, type, data, due_at, triggers)
            select id, 1, 'bench', repeat('x', 200), now(), 1 from ids
            returning id
          )
-         insert into queue (event_id, trigger_id, project_id, due_at) select id, :client_id, 1, now() from new_events;"
+         insert into queue (event_id, trigger_id, project_id, due_at) select id, :client_id, 1, now() from new_events;",
+        ids(events)
     )
 }
 
-/// Deliveries a second through accept, claim and completion, by pgbench: the least SQL that does it on the real tables.
+/// Claims and completes a batch: the least SQL that does it on the real tables.
+const CLAIM_AND_COMPLETE: &str = "
+    update queue set due_at = now() + interval '20 s', attempt = 1, fence = 1
+     where (event_id, trigger_id, project_id) in (
+           select event_id, trigger_id, project_id from queue
+            where trigger_id = :client_id and due_at <= now() limit 50 for update skip locked);
+    with gone as (
+      delete from queue where trigger_id = :client_id and fence = 1 returning event_id
+    )
+    insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, duration_us, response_status)
+    select event_id, 1, :client_id, 0, 1, 'delivered', now(), 1000, 200 from gone;";
+
+/// Deliveries a second through accept, claim and completion, by pgbench.
 pub async fn sql_cycle(database: &Database, time: Duration) -> Result<f64> {
-    let script = format!(
-        "{}
-         update queue set due_at = now() + interval '20 s', attempt = 1, fence = 1
-          where (event_id, trigger_id, project_id) in (
-                select event_id, trigger_id, project_id from queue
-                 where trigger_id = :client_id and due_at <= now() limit 50 for update skip locked);
-         with gone as (
-           delete from queue where trigger_id = :client_id and fence = 1 returning event_id
-         )
-         insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, duration_us, response_status)
-         select event_id, 1, :client_id, 0, 1, 'delivered', now(), 1000, 200 from gone;",
-        accept_statement(BATCH)
+    batches(database, &format!("{} {CLAIM_AND_COMPLETE}", accept_statement(BATCH)), &for_so_long(time)).await
+}
+
+/// Deliveries a second through claim and completion alone, by pgbench, of as many as are due.
+pub async fn sql_drain(database: &Database, due: usize) -> Result<f64> {
+    let fill = format!(
+        "insert into queue (event_id, trigger_id, project_id, due_at)
+         select id, n % {CLIENTS}, 1, now() from ({}) as ids",
+        ids(due)
     );
-    batches(database, &script, time).await
+    database.execute(&fill).await?;
+    database.execute("vacuum analyze queue").await?;
+    let rate = batches(database, CLAIM_AND_COMPLETE, &format!("--transactions={}", due / CLIENTS / BATCH)).await?;
+    ensure!(database.number("select count(*) from queue").await? == 0, "pgbench left some");
+    // Nothing is left to be tidied up beside what is measured next.
+    database.execute("truncate queue, deliveries").await?;
+    Ok(rate)
 }
 
 /// Events a second through the accepting statement alone, by pgbench.
 pub async fn sql_accept(database: &Database, time: Duration) -> Result<f64> {
-    batches(database, &accept_statement(BATCH), time).await
+    batches(database, &accept_statement(BATCH), &for_so_long(time)).await
+}
+
+fn for_so_long(time: Duration) -> String {
+    format!("--time={}", time.as_secs().max(1))
 }
 
 /// Microseconds that PostgreSQL alone takes to accept one event durably, so many a second.
 pub async fn sql_latency(database: &Database, rate: f64, time: Duration) -> Result<Histogram<u64>> {
     let folder = tempfile::tempdir()?;
     let prefix = folder.path().join("log").to_string_lossy().into_owned();
-    let more =
-        ["--client=4".to_owned(), format!("--rate={rate}"), "--log".to_owned(), format!("--log-prefix={prefix}")];
-    pgbench(database, &accept_statement(1), time, "on", &more).await?;
+    let (rate, prefix) = (format!("--rate={rate}"), format!("--log-prefix={prefix}"));
+    pgbench(database, &accept_statement(1), "on", &[&for_so_long(time), &rate, "--log", &prefix]).await?;
     let mut latency = latency_histogram()?;
     for file in std::fs::read_dir(folder.path())? {
         for line in std::fs::read_to_string(file?.path())?.lines() {
@@ -133,20 +204,14 @@ pub async fn sql_latency(database: &Database, rate: f64, time: Duration) -> Resu
 
 /// Rows a second of a script that works on batches, without waiting for the disk at all, which the engine may not do: this
 /// is what the cores can do.
-async fn batches(database: &Database, script: &str, time: Duration) -> Result<f64> {
-    let text = pgbench(database, script, time, "off", &["--client=4".to_owned()]).await?;
+async fn batches(database: &Database, script: &str, how_long: &str) -> Result<f64> {
+    let text = pgbench(database, script, "off", &[how_long]).await?;
     let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next());
     let rate: f64 = rate.with_context(|| format!("pgbench said {text:?}"))?.parse()?;
     Ok(rate * BATCH as f64)
 }
 
-async fn pgbench(
-    database: &Database,
-    script: &str,
-    time: Duration,
-    synchronous_commit: &str,
-    more: &[String],
-) -> Result<String> {
+async fn pgbench(database: &Database, script: &str, synchronous_commit: &str, more: &[&str]) -> Result<String> {
     let program = find_pgbench().context("pgbench is not installed; on Debian it comes with the package postgresql")?;
     let file = tempfile::NamedTempFile::new()?;
     // One statement a line is what pgbench reads.
@@ -155,8 +220,8 @@ async fn pgbench(
     let output = Command::new(program)
         .env("PGOPTIONS", format!("-c synchronous_commit={synchronous_commit}"))
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--username=mission_control"])
+        .arg(format!("--client={CLIENTS}"))
         .args(more)
-        .arg(format!("--time={}", time.as_secs().max(1)))
         .arg("--file")
         .arg(file.path())
         .arg("--host")

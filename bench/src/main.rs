@@ -53,6 +53,12 @@ enum Role {
         #[arg(long)]
         target: Url,
     },
+    /// Posts events to a webhook as fast as it answers, without a database: the HTTP ceiling of draining
+    #[command(hide = true)]
+    Post {
+        #[arg(long)]
+        target: Url,
+    },
 }
 
 const QUICK: Scale = Scale {
@@ -76,8 +82,10 @@ const FULL: Scale = Scale {
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
-    if let Some(Role::Forward { target }) = cli.role {
-        return ceilings::forward(target).await;
+    match cli.role {
+        Some(Role::Forward { target }) => return ceilings::forward(target).await,
+        Some(Role::Post { target }) => return ceilings::post_events(target).await,
+        None => {}
     }
     let clock = Instant::now();
     let bench = Bench::new(cli.server.clone(), if cli.quick { QUICK } else { FULL }).await?;

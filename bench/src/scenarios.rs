@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use rig::Database;
 
-use crate::ceilings::{Forwarder, sql_accept, sql_cycle, sql_latency};
+use crate::ceilings::{Forwarder, posts, sql_accept, sql_cycle, sql_drain, sql_latency};
 use crate::load::Load;
 use crate::past::{DAYS, Past};
 use crate::receiver::{Behaviour, Receiver};
@@ -85,22 +84,13 @@ async fn http_alone(bench: &Bench) -> Result<f64> {
     Ok(load.closed(64, bench.scale.time).await?.rate())
 }
 
-/// A database with the schema and nobody at work.
-async fn bare_database(bench: &Bench) -> Result<Database> {
-    let Setup { database, nodes } = bench.nodes(1).await?;
-    for node in nodes {
-        node.stop().await?;
-    }
-    Ok(database)
-}
-
 /// The whole cycle, and accepting alone.
 async fn sql_alone(bench: &Bench) -> Result<(f64, f64)> {
-    let database = bare_database(bench).await?;
+    let database = bench.bare_database().await?;
     let accept = sql_accept(&database, bench.scale.time).await?;
     database.execute("truncate events, queue, deliveries").await?;
     let cycle = sql_cycle(&database, bench.scale.time).await?;
-    database.pool.close().await;
+    bench.cluster.remove(&database.name).await?;
     Ok((cycle, accept))
 }
 
@@ -144,13 +134,17 @@ pub async fn accept_only(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A backlog that is due already.
+/// A backlog that is due already, and in turns with it what bounds that: the posts alone, and the SQL of claiming and
+/// completing alone.
 pub async fn drain(bench: &Bench, report: &mut Report) -> Result<()> {
     const BACKLOG: u64 = 20_000;
+    let bare = bench.bare_database().await?;
     let setup = bench.nodes(1).await?;
     bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), false).await?;
-    let mut rates = Vec::new();
-    for _ in 0..bench.scale.rounds {
+    let (mut posting, mut sql, mut rates, mut shares) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..bench.scale.rounds {
+        posting.push(posts(&bench.receiver, bench.scale.warm_up, bench.scale.time).await?);
+        sql.push(sql_drain(&bare, 5 * BACKLOG as usize).await?);
         bench.load(&setup).count(64, BACKLOG).await?;
         // Whatever PostgreSQL still has to tidy up belongs to accepting.
         setup.database.execute("vacuum analyze queue").await?;
@@ -161,19 +155,17 @@ pub async fn drain(bench: &Bench, report: &mut Report) -> Result<()> {
         let rate = BACKLOG as f64 / began.elapsed().as_secs_f64();
         setup.database.settled(PATIENCE).await?;
         bench.trigger(&setup, "drained", "bench", &bench.receiver.url(), false).await?;
+        shares.push(100.0 * rate / in_series(posting[round], sql[round]));
         rates.push(rate);
     }
     setup.stop().await?;
-    let note = if rates.len() > 1 { format!("median of {}", rates.len()) } else { String::new() };
-    report
-        .add(
-            "From accepting to delivery",
-            "draining 20,000 due deliveries",
-            median(rates),
-            PER_SECOND,
-            Bar::AtLeast(20_000.0),
-        )
-        .note = note;
+    bench.cluster.remove(&bare.name).await?;
+    const TABLE: &str = "Draining";
+    report.add(TABLE, "posts alone", median(posting), PER_SECOND, Bar::None);
+    report.add(TABLE, "SQL of claiming and completing alone", median(sql), PER_SECOND, Bar::None);
+    report.add(TABLE, "draining 20,000 due deliveries", median(rates), PER_SECOND, Bar::AtLeast(20_000.0));
+    let each = in_turn(&shares);
+    report.add(TABLE, "the same, of both in series", median(shares), "%", Bar::None).note = each;
     Ok(())
 }
 
@@ -260,9 +252,9 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     setup.stop().await?;
     // What of the first two is PostgreSQL's: to accept one event, without a node, a webhook, or anything before or after it.
-    let database = bare_database(bench).await?;
+    let database = bench.bare_database().await?;
     let alone = sql_latency(&database, 500.0, bench.scale.time.max(Duration::from_secs(5))).await?;
-    database.pool.close().await;
+    bench.cluster.remove(&database.name).await?;
     for (name, percentile) in [("p50", 50.0), ("p99", 99.0)] {
         let what = format!("one durable transaction of PostgreSQL alone at 500/s, {name}");
         report.add(TABLE, what, millis(&alone, percentile), "ms", Bar::None);
@@ -421,7 +413,7 @@ pub async fn machine(bench: &Bench) -> Result<String> {
         memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<f64>().ok());
     let database = bench.cluster.database("bench").await?;
     let version: String = sqlx::query_scalar("show server_version").fetch_one(&database.pool).await?;
-    database.pool.close().await;
+    bench.cluster.remove(&database.name).await?;
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
         "{cores} cores ({model}), {:.0} GiB of memory, PostgreSQL {version}, mission-control {}.",

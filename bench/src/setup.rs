@@ -63,7 +63,11 @@ impl Bench {
     }
 
     pub async fn nodes(&self, count: usize) -> Result<Setup> {
-        let database = self.cluster.database("bench").await?;
+        self.nodes_of("bench", count).await
+    }
+
+    async fn nodes_of(&self, database: &str, count: usize) -> Result<Setup> {
+        let database = self.cluster.database(database).await?;
         let mut nodes = Vec::new();
         for _ in 0..count {
             // What is scheduled for later counts as pending, and here it is a million.
@@ -71,6 +75,15 @@ impl Bench {
             nodes.push(Node::start(program).await?);
         }
         Ok(Setup { database, nodes })
+    }
+
+    /// A database of its own with the schema and nobody at work.
+    pub async fn bare_database(&self) -> Result<Database> {
+        let Setup { database, nodes } = self.nodes_of("bare", 1).await?;
+        for node in nodes {
+            node.stop().await?;
+        }
+        Ok(database)
     }
 
     /// Nodes with triggers of the type `bench` that point at the receiver.

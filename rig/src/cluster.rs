@@ -52,12 +52,8 @@ impl Cluster {
 
     /// A new database, empty: the first node on it brings the schema.
     pub async fn database(&self, name: &str) -> Result<Database> {
-        let admin = PgPoolOptions::new().max_connections(1).connect_with(self.options()?).await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("drop database if exists {name} with (force)")))
-            .execute(&admin)
-            .await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&admin).await?;
-        admin.close().await;
+        self.remove(name).await?;
+        self.run(format!("create database {name}")).await?;
         let options = self.options()?.database(name);
         let sockets = options.get_socket().cloned().context("PostgreSQL listens on a socket")?;
         let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await?;
@@ -70,8 +66,17 @@ impl Cluster {
 
     /// Runs a statement over a connection of its own.
     pub async fn execute(&self, sql: &'static str) -> Result<()> {
+        self.run(sql.to_owned()).await
+    }
+
+    /// Drops a database, if it is there, so that PostgreSQL has no work with it any more.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        self.run(format!("drop database if exists {name} with (force)")).await
+    }
+
+    async fn run(&self, sql: String) -> Result<()> {
         let mut connection = PgConnection::connect_with(&self.options()?).await?;
-        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await?;
         Ok(connection.close().await?)
     }
 
