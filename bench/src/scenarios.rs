@@ -382,8 +382,9 @@ async fn throughput_with_backlog(bench: &Bench, load: &Load) -> Result<f64> {
 /// The plan of a claim as the server runs it.
 async fn claim_plan(setup: &Setup) -> Result<String> {
     let mut connection = setup.database.pool.acquire().await?;
-    // As the engine's own connections have it.
-    sqlx::query("set enable_seqscan = off").execute(&mut *connection).await?;
+    for (name, value) in server::store::ENGINE_SETTINGS {
+        sqlx::query(sqlx::AssertSqlSafe(format!("set {name} = {value}"))).execute(&mut *connection).await?;
+    }
     let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
         "explain (analyze, buffers, costs off) {}",
         server::store::CLAIM

@@ -50,6 +50,15 @@ pub const ACCEPTING_CONNECTIONS: usize = 2;
 /// Connections of the engine's other work: claiming, completing, heartbeat, housekeeping.
 const ENGINE_CONNECTIONS: u32 = 4;
 
+/// How the engine's statements are planned, for those who want to see their plans. They are few and always run the same way: one plan each, made once. Left to itself
+/// PostgreSQL plans them anew for every batch, which takes longer than running them.
+///
+/// None of them should ever scan a table or sort what an index has in order: a plan made while tomorrow's partition is empty,
+/// or the queue, must still be right when it is full. To an empty queue its primary key looks as good for finding what is due
+/// as the index for that, and a claim then reads and sorts all that has ever been queued.
+pub const ENGINE_SETTINGS: [(&str, &str); 4] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_sort", "off"), ("jit", "off")];
+
 /// Connections that search the history: so few that a search holds up neither the engine nor other requests.
 const SEARCHING_CONNECTIONS: u32 = 3;
 
@@ -76,11 +85,7 @@ impl Store {
     /// Connects, migrates and makes the partitions of the coming days. Safe when several nodes start at once.
     pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
         let options = options.application_name(APPLICATION).options([("synchronous_commit", "on")]);
-        // The engine's statements are few and always run the same way: one plan each, made once. Left to itself PostgreSQL
-        // plans them anew for every batch, which takes longer than running them. None of them should ever scan a table:
-        // a plan made while tomorrow's partition is empty must still be right tomorrow night.
-        let settings = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
-        let mut engine = options.clone().options(settings);
+        let mut engine = options.clone().options(ENGINE_SETTINGS);
         let requests = pool(connections, Duration::ZERO).connect_with(options.clone()).await?;
         if compresses_by_lz4(&requests).await? {
             // Of what is too long for a page, the usual compression takes more time than all else that becomes of an event.
