@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::json;
 use server::store::{
-    ACCEPT, AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, ENGINE_SETTINGS, Finished, Held, LeaseKey, Measured,
-    Moved, Retried, Store, parse_database_url,
+    ACCEPT, AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, ENGINE_SETTINGS, FINISH, Finished, Held, LeaseKey,
+    Measured, Moved, RELEASE, RETRY, Retried, Store, parse_database_url,
 };
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -90,27 +90,43 @@ async fn plan(database: &Database, statement: &str, types: &str, arguments: &str
     plan.join("\n")
 }
 
-/// Of a queue that is empty at the moment its primary key may look cheaper than the index that has what is due in order. The
-/// plan is kept, and with half a million rows a claim would read and sort them all.
+/// While the queue is empty, to read all of it, or to sort it, looks cheaper than to look something up. Plans are kept, and a
+/// moment later there may be a million rows.
 #[tokio::test]
-async fn a_claim_planned_on_an_empty_queue_reads_what_is_due_in_order() {
+async fn plans_made_on_an_empty_queue_are_right_for_a_full_one() {
     let database = Database::fresh().await;
     open(&database).await;
     database
         .execute(
             "insert into queue (due_at, event_id, trigger_id, project_id)
-             select now() + n * interval '1 us', gen_random_uuid(), t.id, t.project_id from triggers t, generate_series(1, 40000) n",
+             select now() + n * interval '1 us', gen_random_uuid(), t.id, t.project_id
+               from triggers t, generate_series(1, 40000) n",
         )
         .await;
-    // Both indexes have been large, and one of them is small again.
+    // Both indexes have been large, and the one that has nothing in order is small again.
     for sql in ["delete from queue", "analyze queue", "reindex index queue_pkey"] {
         database.execute(sql).await;
     }
-    let types = "uuid, int[], int[], int, int, float8, timestamptz[], int[]";
-    let arguments = "null, '{}', '{}', 100, 256, 15, '{}', '{}'";
-    let plan = plan(&database, CLAIM, types, arguments).await;
-    assert!(plan.contains("Index Scan using queue_due"), "{plan}");
-    assert!(!plan.contains("Sort Key: queue.due_at"), "{plan}");
+    let ended = "uuid[], int[], smallint[], int[], text[], smallint[], timestamptz[], int[], smallint[], bool[], text[], bytea[],
+                 text[], uuid, int[], int[], int[], int[]";
+    let failed = ended.replacen("int[], text[]", "int[], float8[]", 1);
+    let statements = [
+        ("claim", CLAIM, "uuid, int[], int[], int, int, float8, timestamptz[], int[]", 8),
+        ("finish", FINISH, ended, 18),
+        ("retry", RETRY, &failed, 18),
+        ("release", RELEASE, "uuid[], int[], smallint[], int[]", 4),
+    ];
+    for (name, statement, types, arguments) in statements {
+        let plan = plan(&database, statement, types, &vec!["null"; arguments].join(", ")).await;
+        for index in plan.lines().filter(|line| line.contains(" on queue")).filter(|line| line.contains("Scan")) {
+            let known = ["Index Scan using queue_pkey", "Index Scan using queue_due"];
+            assert!(known.iter().any(|scan| index.contains(scan)), "{name}: {plan}");
+        }
+        assert_eq!(plan.matches("(event_id = ANY (ARRAY[").count(), 1, "{name}: one by one: {plan}");
+        assert!(!plan.contains("Sort Key: queue.due_at"), "{name}: {plan}");
+        let in_order = plan.contains("Index Cond: ((trigger_id = s.trigger_id) AND (due_at >= s.from_at)");
+        assert_eq!(in_order, name == "claim", "{name}: {plan}");
+    }
 }
 
 #[tokio::test]

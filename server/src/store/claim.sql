@@ -6,7 +6,8 @@
 -- since, and a scan from its start reads them all; one from $7 does not.
 --
 -- The rows are picked in a materialized CTE, so that the plan cannot run the locking scan twice, and the events are looked up
--- one by one, so that it cannot scan their partitions. `+ 0` leaves only the primary key to find the rows with.
+-- one by one, so that it cannot scan their partitions. `any(array[])` and `+ 0` leave only the primary key to find the rows
+-- with, one by one, also where the plan was made while the queue was empty.
 with slots as materialized (
     select t.id as trigger_id, t.version, t.timeout_ms, d.from_at, least(coalesce(b.free, t.concurrency, $4), $5) as free
       from unnest($8::int[], $7::timestamptz[]) as d (trigger_id, from_at)
@@ -35,7 +36,7 @@ claimed as (
            owner   = $1,
            due_at  = now() + make_interval(secs => p.timeout_ms / 1000.0 + $6::float8)
       from picked p
-     where q.event_id = p.event_id and q.trigger_id + 0 = p.trigger_id and q.project_id = p.project_id
+     where q.event_id = any(array[p.event_id]) and q.trigger_id + 0 = p.trigger_id and q.project_id = p.project_id
     returning q.event_id, q.trigger_id, q.project_id, q.attempt, q.fence, q.run, p.version, p.due_at as was_due
 )
 select c.event_id as "event_id!", c.trigger_id as "trigger_id!", c.project_id as "project_id!",
