@@ -50,8 +50,8 @@ pub const ACCEPTING_CONNECTIONS: usize = 2;
 /// Connections of the engine's other work: claiming, completing, heartbeat, housekeeping.
 const ENGINE_CONNECTIONS: u32 = 4;
 
-/// How the engine's statements are planned, for those who want to see their plans. They are few and always run the same way: one plan each, made once. Left to itself
-/// PostgreSQL plans them anew for every batch, which takes longer than running them.
+/// How the engine's statements are planned, for those who want to see their plans. They are few and always run the same way:
+/// one plan each, made once. Left to itself PostgreSQL plans them anew for every batch, which takes longer than running them.
 ///
 /// None of them should ever scan a table or sort what an index has in order: a plan made while tomorrow's partition is empty,
 /// or the queue, must still be right when it is full. To an empty queue its primary key looks as good for finding what is due
