@@ -82,36 +82,63 @@ fn client() -> Result<Client> {
     Ok(Client::new(Arc::new(NetworkGuard::new(&[], true)))?)
 }
 
-/// Starts this program in another role, to be killed when it goes out of scope.
-fn in_role(role: &str, target: &str) -> Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
-    Ok(command.args([role, "--target", target]).stdout(Stdio::piped()).kill_on_drop(true).spawn()?)
+/// This program in another role, in a process of its own. It ends with its standard input.
+struct Role(Child);
+
+impl Role {
+    fn start(role: &str, target: &str) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([role, "--target", target]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        Ok(Self(command.spawn()?))
+    }
+
+    /// Ends it in good order.
+    async fn end(mut self) -> Result<()> {
+        drop(self.0.stdin.take());
+        let status = self.0.wait().await?;
+        ensure!(status.success(), "a process beside the server failed: {status}");
+        Ok(())
+    }
+}
+
+/// Plays a role until the standard input ends.
+pub async fn play(role: impl Future<Output = Result<()>>) -> Result<()> {
+    let input = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    tokio::select! {
+        ended = role => ended,
+        read = input => Ok(read?.map(drop)?),
+    }
 }
 
 /// The posts that arrive in a second at a webhook, as the product's HTTP client makes them.
 pub async fn posts(receiver: &Receiver, warm_up: Duration, time: Duration) -> Result<f64> {
-    let _posting = in_role("post", &receiver.url())?;
+    let posting = Role::start("post", &receiver.url())?;
     tokio::time::sleep(warm_up).await;
     let (before, began) = (receiver.received(), Instant::now());
     tokio::time::sleep(time).await;
     let rate = (receiver.received() - before) as f64 / began.elapsed().as_secs_f64();
+    posting.end().await?;
     ensure!(rate > 0.0, "nothing arrives at the webhook");
     Ok(rate)
 }
 
-/// A running forwarder, killed when it goes out of scope.
+/// A running forwarder.
 pub struct Forwarder {
-    _child: Child,
+    role: Role,
     pub address: std::net::SocketAddr,
 }
 
 impl Forwarder {
     pub async fn start(target: &str) -> Result<Self> {
-        let mut child = in_role("forward", target)?;
-        let mut lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
+        let mut role = Role::start("forward", target)?;
+        let mut lines = BufReader::new(role.0.stdout.take().context("a pipe")?).lines();
         let line = lines.next_line().await?.context("the forwarder ended")?;
         let address = line.trim_start_matches("http://").parse()?;
-        Ok(Self { _child: child, address })
+        Ok(Self { role, address })
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        self.role.end().await
     }
 }
 

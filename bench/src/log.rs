@@ -1,4 +1,4 @@
-//! How long the event log takes on a long history: each filter's first page, over HTTP.
+//! How long the event log takes on a long history, each filter's first page, and the pages in the browser, over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use crate::setup::{Bench, Setup};
 const TABLE: &str = "The event log on a long history";
 /// How often a page is asked for; the median counts.
 const ROUNDS: usize = 9;
+
+/// How often a page of the browser's is asked for.
+const VIEWS: usize = 200;
 
 /// What is asked for, and how many milliseconds it may take.
 const PAGES: [(&str, &str, f64); 16] = [
@@ -57,6 +60,37 @@ pub async fn event_log(bench: &Bench, report: &mut Report, past: &mut Past) -> R
         };
         let (took, bar) = (took.as_secs_f64() * 1e3, Bar::AtMost(bar));
         report.add(TABLE, what, took, "ms", bar).note = note;
+    }
+    Ok(())
+}
+
+/// The pages of a browser, until their first byte and to their end, as they come from the server.
+pub async fn pages(bench: &Bench, report: &mut Report, past: &Past) -> Result<()> {
+    const TABLE: &str = "Pages as the server renders them";
+    let server = format!("http://{}", past.setup.nodes[0].address);
+    for (what, path) in [
+        ("projects", "/projects"),
+        ("event triggers", "/projects/default/event-triggers"),
+        ("events", "/projects/default/events"),
+    ] {
+        let (mut first, mut whole, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..VIEWS {
+            let began = Instant::now();
+            let mut answer = bench.http.get(format!("{server}{path}")).send().await?.error_for_status()?;
+            bytes = answer.chunk().await?.map_or(0, |chunk| chunk.len());
+            first.push(began.elapsed());
+            while let Some(chunk) = answer.chunk().await? {
+                bytes += chunk.len();
+            }
+            whole.push(began.elapsed());
+        }
+        let middle = |times: &mut Vec<Duration>| {
+            times.sort_unstable();
+            times[VIEWS / 2].as_secs_f64() * 1e3
+        };
+        let (first, whole) = (middle(&mut first), middle(&mut whole));
+        report.add(TABLE, format!("{what}, first byte"), first, "ms", Bar::AtMost(20.0)).note =
+            format!("{} bytes, the last after {whole:.1} ms", number(bytes as f64));
     }
     Ok(())
 }

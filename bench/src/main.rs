@@ -38,6 +38,9 @@ struct Cli {
     /// Only the tables whose names hold one of these words
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// What is measured was built with cargo xtask --profile-guided; the page says so
+    #[arg(long)]
+    profile_guided: bool,
     /// Folder to write benchmarks.md, benchmarks.json and the plots into
     #[arg(long)]
     write: Option<PathBuf>,
@@ -83,8 +86,8 @@ const FULL: Scale = Scale {
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.role {
-        Some(Role::Forward { target }) => return ceilings::forward(target).await,
-        Some(Role::Post { target }) => return ceilings::post_events(target).await,
+        Some(Role::Forward { target }) => return ceilings::play(ceilings::forward(target)).await,
+        Some(Role::Post { target }) => return ceilings::play(ceilings::post_events(target)).await,
         None => {}
     }
     let clock = Instant::now();
@@ -94,7 +97,9 @@ async fn main() -> Result<()> {
     let report = measured?;
     println!("{}", report.tables());
     if let Some(folder) = &cli.write {
-        report.write(folder, if cli.quick { "cargo xtask bench --quick" } else { "cargo xtask bench --full" })?;
+        let scale = if cli.quick { "--quick" } else { "--full" };
+        let build = if cli.profile_guided { " --profile-guided" } else { "" };
+        report.write(folder, &format!("cargo xtask bench {scale}{build}"))?;
         eprintln!("written: {}", folder.join("benchmarks.md").display());
     }
     let bars: Vec<_> = report.figures.iter().filter_map(|figure| figure.met).collect();
@@ -124,7 +129,7 @@ async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
         "nodes" => scenarios::nodes,
         "shapes" => scenarios::shapes,
     }
-    if is_wanted("history") || is_wanted("log") {
+    if ["history", "log", "pages"].into_iter().any(is_wanted) {
         let mut past = Past::begin(bench).await?;
         if is_wanted("history") {
             eprintln!("==> history");
@@ -133,6 +138,10 @@ async fn measure(bench: &Bench, only: &[String]) -> Result<Report> {
         if is_wanted("log") {
             eprintln!("==> log");
             log::event_log(bench, &mut report, &mut past).await?;
+        }
+        if is_wanted("pages") {
+            eprintln!("==> pages");
+            log::pages(bench, &mut report, &past).await?;
         }
         past.setup.stop().await?;
     }
