@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod css;
+mod guided;
 mod lighthouse;
 mod prepare;
 mod run;
@@ -34,7 +35,11 @@ enum Command {
     /// Installs what building and running needs: the wasm target and PostgreSQL's server programs
     Setup,
     /// Builds target/release/mission-control, one file to deploy
-    Build,
+    Build {
+        /// Run it under load and build it again by what ran how often: a third less CPU, three times as long to build
+        #[arg(long)]
+        profile_guided: bool,
+    },
     /// Builds and starts the server; further arguments are its own, such as -- --listen 127.0.0.1:8080
     Run {
         #[arg(last = true)]
@@ -54,6 +59,9 @@ enum Command {
         /// Every row, on ten million finished deliveries, and docs/benchmarks.md renewed (the default)
         #[arg(long)]
         full: bool,
+        /// A server built by the profile of a run under load
+        #[arg(long)]
+        profile_guided: bool,
         /// Only the scenarios whose names hold one of these words; writes nothing
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
@@ -85,10 +93,11 @@ fn carry_out(cli: &Cli) -> Result<()> {
     std::env::set_current_dir(root())?;
     match &cli.command {
         Command::Setup => setup::Setup::new(cli.yes).for_running().map(drop),
-        Command::Build => run::build(cli.yes).map(drop),
+        Command::Build { profile_guided: false } => run::build(cli.yes).map(drop),
+        Command::Build { profile_guided: true } => guided::build(cli.yes).map(drop),
         Command::Run { arguments } => run::run(cli.yes, arguments),
         Command::Test { screenshots } => tests::run(cli.yes, *screenshots),
-        Command::Bench { quick, only, .. } => bench::run(cli.yes, *quick, only),
+        Command::Bench { quick, profile_guided, only, .. } => bench::run(cli.yes, *quick, *profile_guided, only),
         Command::Chaos { arguments } => chaos::run(cli.yes, arguments),
         Command::Lighthouse => lighthouse::run(cli.yes),
         Command::Prepare => prepare::run(),

@@ -1,10 +1,11 @@
 //! What the machine needs, installed where it is missing. Says what it is about to install, and asks first on a terminal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::guided;
 use crate::shell::{command, consent, execute, has, output, run_within, step};
 use crate::wasm::Toolchain;
 
@@ -48,6 +49,25 @@ impl Setup {
             self.packages(&["rust-web-clippy"], "clippy for the browser's part")?;
         }
         Ok(toolchain)
+    }
+
+    /// What building by a profile needs on top: the program that reads the counts.
+    pub fn for_profiles(&self) -> Result<PathBuf> {
+        if let Some(found) = guided::find_profdata()? {
+            return Ok(found);
+        }
+        if has("rustup") {
+            step("Installing llvm-tools with rustup");
+            let added = run_within(&mut command("rustup", ["component", "add", "llvm-tools"]), RUSTUP_PATIENCE);
+            if let (true, Some(found)) = (added, guided::find_profdata()?) {
+                return Ok(found);
+            }
+            eprintln!("rustup could not install llvm-tools; trying the system's packages.");
+        }
+        let package = format!("llvm-{}", guided::llvm_version()?);
+        self.packages(&[&package], "what reads the profile of a build")?;
+        guided::find_profdata()?
+            .context("No llvm-profdata for this compiler was found. Run: rustup component add llvm-tools")
     }
 
     fn postgres(&self) -> Result<()> {

@@ -81,7 +81,7 @@ fn add(files: &mut BTreeMap<String, Vec<u8>>, name: String, content: Vec<u8>) ->
     Ok(())
 }
 
-fn hash(content: &[u8]) -> String {
+pub fn hash(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
