@@ -1,6 +1,6 @@
 //! A build guided by a profile: the compiler is told what ran how often under load, keeps that close together, and spends no
-//! room on the rest. The server's code is wide and flat, so that its processor mostly waits for instructions; nothing else
-//! has saved nearly as much of its time. docs/limits.md has the figures.
+//! room on the rest. The server's code is wide and flat, and nothing else has saved nearly as much of its time. docs/limits.md
+//! has the figures.
 //!
 //! The compiler does it in three steps: a build that counts, a run of it, and a build that has read the counts.
 //! Source: The rustc book, "Profile-guided Optimization". `cargo pgo` would do the same, but takes the program that reads the
