@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::past::{DAYS, Past};
 use crate::report::{Bar, Report, number};
+use crate::scenarios::median;
 use crate::setup::{Bench, Setup};
 
 const TABLE: &str = "The event log on a long history";
 /// How often a page is asked for; the median counts.
 const ROUNDS: usize = 9;
 
-/// How often a page of the browser's is asked for.
+/// How often a page of the browser's is asked for; the median counts.
 const VIEWS: usize = 200;
 
 /// What is asked for, and how many milliseconds it may take.
@@ -78,17 +79,13 @@ pub async fn pages(bench: &Bench, report: &mut Report, past: &Past) -> Result<()
             let began = Instant::now();
             let mut answer = bench.http.get(format!("{server}{path}")).send().await?.error_for_status()?;
             bytes = answer.chunk().await?.map_or(0, |chunk| chunk.len());
-            first.push(began.elapsed());
+            first.push(began.elapsed().as_secs_f64() * 1e3);
             while let Some(chunk) = answer.chunk().await? {
                 bytes += chunk.len();
             }
-            whole.push(began.elapsed());
+            whole.push(began.elapsed().as_secs_f64() * 1e3);
         }
-        let middle = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            times[VIEWS / 2].as_secs_f64() * 1e3
-        };
-        let (first, whole) = (middle(&mut first), middle(&mut whole));
+        let (first, whole) = (median(first), median(whole));
         report.add(TABLE, format!("{what}, first byte"), first, "ms", Bar::AtMost(20.0)).note =
             format!("{} bytes, the last after {whole:.1} ms", number(bytes as f64));
     }

@@ -101,7 +101,7 @@ fn in_series(one: f64, other: f64) -> f64 {
     1.0 / (1.0 / one + 1.0 / other)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
@@ -268,8 +268,8 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// One trigger's webhook hangs until its timeout; another is healthy. In turns with a node that has nothing that hangs, since
-/// machines drift.
+/// One trigger's webhook hangs until its timeout; another is healthy. Every round compares a node with itself, before anything
+/// hangs, since machines drift.
 pub async fn isolation(bench: &Bench, report: &mut Report) -> Result<()> {
     const TABLE: &str = "Beside a webhook that hangs";
     let hanging = Receiver::start(bench.clock, Behaviour::Hang).await?;

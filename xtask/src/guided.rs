@@ -78,7 +78,7 @@ fn host() -> Result<String> {
 }
 
 /// What `rustc -vV` says after a word.
-pub fn about_rustc(word: &str) -> Option<String> {
+fn about_rustc(word: &str) -> Option<String> {
     output("rustc", &["-vV"])?.lines().find_map(|line| line.strip_prefix(word).map(str::to_owned))
 }
 
