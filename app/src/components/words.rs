@@ -45,6 +45,18 @@ pub fn times(count: usize) -> String {
     }
 }
 
+/// A number that was counted up to `most`, which is a round one.
+pub fn counted(number: u64, most: u64) -> String {
+    if number < most {
+        return number.to_string();
+    }
+    match most {
+        1_000_000.. => format!("{}M+", most / 1_000_000),
+        1_000.. => format!("{}k+", most / 1_000),
+        _ => format!("{most}+"),
+    }
+}
+
 /// Why a delivery has failed so far, over all of its attempts.
 pub fn what_went_wrong(delivery: &Delivery) -> Option<String> {
     let statuses: Vec<_> =
@@ -75,7 +87,7 @@ pub fn what_went_wrong(delivery: &Delivery) -> Option<String> {
 mod tests {
     use server::model::{Attempt, Delivery, DeliveryStatus, Response, Timings};
 
-    use super::{course, milliseconds, times, what_went_wrong};
+    use super::{counted, course, milliseconds, times, what_went_wrong};
 
     #[test]
     fn durations_are_short() {
@@ -88,6 +100,14 @@ mod tests {
     #[test]
     fn counts_are_words_while_they_are_few() {
         assert_eq!([1, 2, 3, 10, 11].map(times), ["once", "twice", "three times", "ten times", "11 times"]);
+    }
+
+    #[test]
+    fn what_was_not_counted_to_the_end_says_so() {
+        let of = |most| [0, most - 1, most].map(|number| counted(number, most));
+        assert_eq!(of(1_000_000), ["0", "999999", "1M+"]);
+        assert_eq!(of(10_000), ["0", "9999", "10k+"]);
+        assert_eq!(of(100), ["0", "99", "100+"]);
     }
 
     fn failed(statuses: &[Option<u16>], body: &str, error: Option<&str>) -> Delivery {

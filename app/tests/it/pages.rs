@@ -124,6 +124,33 @@ async fn a_trigger_is_created_changed_sent_paused_and_deleted_by_forms() {
 }
 
 #[tokio::test]
+async fn pages_say_how_much_waits_and_that_they_have_not_counted_it_to_the_end() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    server.trigger("one", "t", "http://127.0.0.1:1/", json!({})).await;
+    submit(&server, PAGE, &[("intent", "pause"), ("name", "one")]).await.expect(303);
+    let says = async |path: String, text: &str| {
+        let page = server.get(&path).await.expect(200);
+        // As it reads: without the comments between the parts of a text.
+        let body = page.body.replace("<!---->", "").replace("<!>", "");
+        let body = body.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(body.contains(text), "{text} in {body}");
+    };
+    let settings = || "/projects/default/settings?delete".to_owned();
+    says(format!("{PAGE}?delete=one"), "gets no more events. The history").await;
+    says(settings(), "Nothing waits in its queue.").await;
+    server.queue(&json!({"type": "t"})).await.expect(202);
+    says(PAGE.to_owned(), "paused, 1 waiting").await;
+    says(format!("{PAGE}?delete=one"), "One delivery that waits for it is cancelled.").await;
+    let more = "insert into queue (due_at, event_id, trigger_id, project_id)
+                select now(), gen_random_uuid(), t.id, t.project_id from triggers t, generate_series(1, 10001)";
+    database.execute(more).await;
+    says(PAGE.to_owned(), "paused, 10k+ waiting").await;
+    says(format!("{PAGE}?delete=one"), "10k+ deliveries that wait for it are cancelled.").await;
+    says(settings(), "10002 deliveries that wait in its queue are cancelled.").await;
+}
+
+#[tokio::test]
 async fn projects_are_created_by_a_form() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;

@@ -1,5 +1,6 @@
 //! The one facade that the HTTP API and Mission Control's server functions both call, so that no logic is written twice.
 
+mod backlog;
 mod bounds;
 mod detail;
 mod error;
@@ -43,11 +44,13 @@ pub struct Eventing {
     limits: Arc<[Limit]>,
     /// A job waits to be taken up.
     new_job: Arc<Notify>,
+    backlogs: Arc<backlog::Backlogs>,
 }
 
 impl Eventing {
     pub fn new(engine: Engine, guard: Arc<NetworkGuard>, dev_mode: bool) -> Self {
-        let eventing = Self { engine, guard, dev_mode, limits: Arc::default(), new_job: Arc::default() };
+        let (limits, new_job, backlogs) = (Arc::default(), Arc::default(), Arc::default());
+        let eventing = Self { engine, guard, dev_mode, limits, new_job, backlogs };
         let worker = eventing.clone();
         eventing.engine.spawn("jobs", move |stop| worker.clone().work_on_jobs(stop));
         eventing

@@ -94,7 +94,7 @@ impl Eventing {
     /// All that the page of a project's settings shows.
     pub async fn project_settings(&self, name: &str) -> Result<ProjectSettings, Error> {
         let row = self.find_project(name).await?;
-        let pending = self.store().pending_of_project(row.id).await?;
+        let pending = self.pending(row.id).await?;
         Ok(ProjectSettings { project: row.into(), pending, limits: self.limits.to_vec() })
     }
 

@@ -69,7 +69,8 @@ impl Eventing {
     pub async fn overview(&self, project: &str, range: Range) -> Result<Overview, Error> {
         let project_id = self.find_project(project).await?.id;
         let tallies = self.tallies(project_id, range).await?;
-        let (now, pending) = self.store().pending_now(project_id, Overview::MOST_COUNTED as i64).await?;
+        let now = self.store().now().await?;
+        let pending = self.pending(project_id).await?;
         let mut buckets = vec![Sum::default(); range.buckets() as usize];
         for row in &tallies {
             if let Some(bucket) = buckets.get_mut(row.age.unsigned_abs() as usize) {
@@ -85,7 +86,7 @@ impl Eventing {
         let tally = Sum::of(tallies.iter()).tally();
         Ok(Overview {
             range,
-            pending: pending.unsigned_abs(),
+            pending,
             success_rate: tally.success_rate(),
             tally,
             bucket_seconds: range.bucket_seconds(),

@@ -66,7 +66,12 @@ impl Eventing {
     /// The page of a project's triggers.
     pub async fn triggers_page(&self, project: &str) -> Result<TriggersPage, Error> {
         let row = self.find_project(project).await?;
-        let triggers = self.store().triggers(row.id, None).await?.into_iter().map(trigger).collect();
+        let pending = self.store().pending_by_trigger(row.id, Trigger::MOST_COUNTED as i64).await?;
+        let with_pending = |row: TriggerRow| {
+            let pending = pending.get(&row.name).map_or(0, |pending| pending.unsigned_abs());
+            Trigger { pending, ..trigger(row) }
+        };
+        let triggers = self.store().triggers(row.id, None).await?.into_iter().map(with_pending).collect();
         let types = self.store().trigger_types(row.id).await?;
         Ok(TriggersPage { project: row.into(), triggers, types })
     }
@@ -210,7 +215,6 @@ impl Eventing {
                     backoff_first_ms,
                     backoff_max_ms,
                     enabled: input.enabled.unwrap_or(true),
-                    pending: 0,
                 })
             }
             _ => Err(Error::Invalid(errors)),
@@ -283,6 +287,6 @@ fn trigger(row: TriggerRow) -> Trigger {
         backoff_first_ms: row.backoff_first_ms.map(i32::unsigned_abs),
         backoff_max_ms: row.backoff_max_ms.map(i32::unsigned_abs),
         enabled: row.enabled,
-        pending: row.pending,
+        pending: 0,
     }
 }

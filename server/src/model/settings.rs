@@ -7,7 +7,7 @@ use super::Project;
 pub struct ProjectSettings {
     pub project: Project,
     /// Deliveries that wait in its queue.
-    pub pending: i64,
+    pub pending: u64,
     /// The server's settings that bear on it.
     pub limits: Vec<Limit>,
 }

@@ -27,8 +27,12 @@ pub struct Trigger {
     pub backoff_max_ms: Option<u32>,
     /// `false`: paused. Its deliveries wait in the queue.
     pub enabled: bool,
-    /// Deliveries waiting in the queue.
-    pub pending: i64,
+    /// Deliveries waiting in the queue, of which at most [`Self::MOST_COUNTED`] are counted; 0 where nobody asks for them.
+    pub pending: u64,
+}
+
+impl Trigger {
+    pub const MOST_COUNTED: u64 = 10_000;
 }
 
 /// All that the page of a project's triggers shows.

@@ -91,13 +91,13 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Deliveries that wait in the queue for a project's triggers.
-    pub async fn pending_of_project(&self, id: i32) -> Result<i64, sqlx::Error> {
+    /// Deliveries that wait in the queue for a project's triggers, of which so many at most are counted.
+    pub async fn pending_of_project(&self, id: i32, most: i64) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar!(
             r#"select count(*) as "count!"
-                 from queue q
-                where q.trigger_id in (select id from triggers where project_id = $1)"#,
-            id
+                 from (select from triggers t join queue q on q.trigger_id = t.id where t.project_id = $1 limit $2) few"#,
+            id,
+            most
         )
         .fetch_one(&self.pool)
         .await

@@ -109,16 +109,9 @@ impl Store {
         .await
     }
 
-    /// The database's time, and the pending deliveries of a project, of which so many at most are counted.
-    pub async fn pending_now(&self, project_id: i32, most: i64) -> Result<(DateTime<Utc>, i64), sqlx::Error> {
-        let row = sqlx::query!(
-            r#"select now() as "now!", count(*) as "pending!" from (select from queue where project_id = $1 limit $2) q"#,
-            project_id,
-            most
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok((row.now, row.pending))
+    /// The database's time.
+    pub async fn now(&self) -> Result<DateTime<Utc>, sqlx::Error> {
+        sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(&self.pool).await
     }
 
     /// Something that differs when events were accepted, outcomes counted or jobs moved, on whatever node: the newest event,

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use super::Store;
 
 /// A trigger as stored, for people.
@@ -15,7 +17,6 @@ pub struct TriggerRow {
     pub backoff_first_ms: Option<i32>,
     pub backoff_max_ms: Option<i32>,
     pub enabled: bool,
-    pub pending: i64,
 }
 
 /// What a worker needs of a trigger.
@@ -41,17 +42,30 @@ impl Store {
     pub async fn triggers(&self, project_id: i32, name: Option<&str>) -> Result<Vec<TriggerRow>, sqlx::Error> {
         sqlx::query_as!(
             TriggerRow,
-            r#"select t.name, t.source, t.type as event_type, t.url, t.retries, t.timeout_ms, t.headers, t.options,
-                      t.concurrency, t.backoff_first_ms, t.backoff_max_ms, t.enabled,
-                      (select count(*) from (select from queue q where q.trigger_id = t.id limit 100000) as few) as "pending!"
+            "select t.name, t.source, t.type as event_type, t.url, t.retries, t.timeout_ms, t.headers, t.options,
+                      t.concurrency, t.backoff_first_ms, t.backoff_max_ms, t.enabled
                  from triggers t
                 where t.project_id = $1 and t.deleted_at is null and ($2::text is null or t.name = $2)
-                order by t.name"#,
+                order by t.name",
             project_id,
             name
         )
         .fetch_all(&self.pool)
         .await
+    }
+
+    /// The deliveries that wait for each trigger of a project, by its name; of each trigger so many at most are counted.
+    pub async fn pending_by_trigger(&self, project_id: i32, most: i64) -> Result<HashMap<String, i64>, sqlx::Error> {
+        let rows = sqlx::query!(
+            r#"select t.name, (select count(*) from (select from queue q where q.trigger_id = t.id limit $2) few) as "pending!"
+                 from triggers t
+                where t.project_id = $1 and t.deleted_at is null"#,
+            project_id,
+            most
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.name, row.pending)).collect())
     }
 
     /// Creates a trigger; `false`: the name is taken.

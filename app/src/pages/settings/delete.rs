@@ -1,8 +1,9 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use server::functions::delete_project;
-use server::model::{Project, ProjectForm};
+use server::model::{Overview, Project, ProjectForm};
 
+use crate::components::words::counted;
 use crate::components::{
     Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted, submit,
 };
@@ -10,7 +11,7 @@ use crate::{PageState, Posted};
 
 /// Asks before a project is deleted: its name has to be typed.
 #[component]
-pub fn DeleteDialog(project: Project, pending: i64) -> impl IntoView {
+pub fn DeleteDialog(project: Project, pending: u64) -> impl IntoView {
     let Posted { project: typed, errors, failure, .. } = PageState::posted_by("delete").unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);
@@ -30,7 +31,7 @@ pub fn DeleteDialog(project: Project, pending: i64) -> impl IntoView {
     let waiting = match pending {
         0 => "Nothing waits in its queue.".to_owned(),
         1 => "One delivery that waits in its queue is cancelled.".to_owned(),
-        n => format!("{n} deliveries that wait in its queue are cancelled."),
+        n => format!("{} deliveries that wait in its queue are cancelled.", counted(n, Overview::MOST_COUNTED)),
     };
     let triggers = match project.triggers {
         1 => "its trigger".to_owned(),

@@ -5,6 +5,7 @@ use server::model::Trigger;
 
 use super::page_path;
 use crate::PageState;
+use crate::components::words::counted;
 use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton, Toasts};
 
 /// Asks before a trigger is deleted.
@@ -32,7 +33,7 @@ pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) ->
     let waiting = match trigger.pending {
         0 => String::new(),
         1 => " One delivery that waits for it is cancelled.".to_owned(),
-        n => format!(" {n} deliveries that wait for it are cancelled."),
+        n => format!(" {} deliveries that wait for it are cancelled.", counted(n, Trigger::MOST_COUNTED)),
     };
     let action = format!("{path}?delete={name}");
     view! {

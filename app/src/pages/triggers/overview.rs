@@ -2,6 +2,7 @@ use leptos::prelude::*;
 use server::model::{DeliveryStatus, Overview as Figures, Range, Tally, TriggerHealth};
 
 use super::page_path;
+use crate::components::words::counted;
 use crate::components::{Look, Plot, Series, fixed};
 
 /// How a project does: figures, and plots over time.
@@ -24,17 +25,17 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
     let minutes = f64::from(figures.bucket_seconds) / 60.0;
     let ended = |tally: &Tally| tally.delivered + tally.failed;
     let total = minutes * figures.series.len() as f64;
-    let pending = if figures.pending >= Figures::MOST_COUNTED { "1M+".to_owned() } else { figures.pending.to_string() };
+    let pending = counted(figures.pending, Figures::MOST_COUNTED);
     let milliseconds = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| fixed(value, 0) + " ms");
     let times: Vec<_> = figures.series.iter().map(|bucket| bucket.at.clone()).collect();
-    let counted = |of: fn(&Tally) -> u64| {
+    let a_minute = |of: fn(&Tally) -> u64| {
         figures.series.iter().map(|bucket| Some(of(&bucket.tally) as f64 / minutes)).collect::<Vec<_>>()
     };
     let measured =
         |of: fn(&Tally) -> Option<f64>| figures.series.iter().map(|bucket| of(&bucket.tally)).collect::<Vec<_>>();
     let outcomes = vec![
-        Series { name: "delivered", values: counted(|tally| tally.delivered), look: Look::Good },
-        Series { name: "failed", values: counted(|tally| tally.failed), look: Look::Bad },
+        Series { name: "delivered", values: a_minute(|tally| tally.delivered), look: Look::Good },
+        Series { name: "failed", values: a_minute(|tally| tally.failed), look: Look::Bad },
     ];
     let latency = vec![
         Series { name: "p50", values: measured(|tally| tally.p50_ms), look: Look::Line },

@@ -7,6 +7,7 @@ use web_sys::{Element, HtmlElement};
 
 use super::overview::Health;
 use super::{Figured, page_path};
+use crate::components::words::counted;
 use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Toasts, Tone};
 use crate::{PageState, curl};
 
@@ -112,8 +113,10 @@ fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> i
     let switched = name.clone();
     let (verb, intent) = if enabled { ("Pause", "pause") } else { ("Resume", "resume") };
     let paused = (!enabled).then(|| {
-        let text =
-            if trigger.pending > 0 { format!("paused, {} waiting", trigger.pending) } else { "paused".to_owned() };
+        let text = match trigger.pending {
+            0 => "paused".to_owned(),
+            n => format!("paused, {} waiting", counted(n, Trigger::MOST_COUNTED)),
+        };
         view! { <StatusBadge tone=Tone::Off text=text/> }
     });
     view! {
