@@ -29,8 +29,8 @@ pub use jobs::{JobRow, NewJob, Step, Work};
 pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
 pub use projects::{DefaultsRow, DeletedProject, ProjectRow};
 pub use queue::{
-    ACCEPT, AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, FINISH, Finished, Held, LEASE_SLACK, LeaseKey,
-    Measured, Moved, NextDue, RELEASE, RETRY, Refusal, Retried, SPREAD,
+    ACCEPT, ACCEPT_NOW, AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, FINISH, Finished, Held, LEASE_SLACK,
+    LeaseKey, Measured, Moved, NextDue, RELEASE, RETRY, Refusal, Retried, SPREAD,
 };
 pub use redelivery::{Change, Only};
 pub use tallies::{OutcomesRow, TallyRow};

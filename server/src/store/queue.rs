@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
+use sqlx::{Connection, PgConnection, Postgres};
 use uuid::Uuid;
 
 use super::{APPLICATION, Store, retried};
 
 /// The engine's statements, for those who want to see their plans.
 pub const ACCEPT: &str = include_str!("accept.sql");
+pub const ACCEPT_NOW: &str = include_str!("accept_now.sql");
 pub const CLAIM: &str = include_str!("claim.sql");
 pub const FINISH: &str = include_str!("finish.sql");
 pub const RETRY: &str = include_str!("retry.sql");
 pub const RELEASE: &str = include_str!("release.sql");
 
 /// By how much deliveries that wait are due later than their event, at most, so that their places in the queue differ;
-/// `accept.sql` adds it.
+/// the accepting statements add it.
 pub const SPREAD: Duration = Duration::from_millis(1);
 
 /// Seconds that a lease outlasts its trigger's timeout: time to wait for a slot and to write the outcome down.
@@ -40,6 +42,12 @@ pub struct AcceptEvent {
     pub delay: f64,
     pub synchronous: bool,
     pub key: Option<String>,
+}
+
+impl AcceptEvent {
+    fn is_due_at_once(&self) -> bool {
+        self.at.is_none() && self.delay == 0.0
+    }
 }
 
 /// What became of one event.
@@ -263,35 +271,10 @@ impl Store {
 
     /// Moves ended deliveries into the history. Those whose lease was lost are passed over. Gives those that moved.
     pub async fn finish(&self, node: Uuid, ended: &[Finished]) -> Result<Vec<Moved>, sqlx::Error> {
-        let leases = Leases::of(ended.iter().map(|one| one.lease));
-        let status: Vec<_> = ended.iter().map(|one| if one.delivered { "delivered" } else { "failed" }).collect();
-        let attempts: Vec<_> = ended.iter().map(|one| one.attempt).collect();
-        let errors: Vec<_> = ended.iter().map(|one| one.error.as_deref()).collect();
-        let records = Records::of(ended.iter().map(|one| one.record.as_ref()));
+        let outcomes: Vec<_> = ended.iter().map(Outcome::of_finished).collect();
         retried(|| {
-            sqlx::query_file_as!(
-                Moved,
-                "src/store/finish.sql",
-                &leases.events,
-                &leases.triggers,
-                &leases.runs,
-                &leases.fences,
-                &status as &[&str],
-                &attempts,
-                &records.started_at as &[Option<DateTime<Utc>>],
-                &records.duration_us as &[Option<i32>],
-                &records.response_status as &[Option<i16>],
-                &records.response_cut,
-                &records.response_headers as &[Option<&str>],
-                &records.response_body as &[Option<&[u8]>],
-                &errors as &[Option<&str>],
-                node,
-                &records.dns_us as &[Option<i32>],
-                &records.connect_us as &[Option<i32>],
-                &records.tls_us as &[Option<i32>],
-                &records.first_byte_us as &[Option<i32>]
-            )
-            .fetch_all(&self.relaxed)
+            sqlx::query_file_as!(Moved, "src/store/finish.sql", node, &outcomes as &[Outcome<'_>])
+                .fetch_all(&self.relaxed)
         })
         .await
     }
@@ -299,37 +282,10 @@ impl Store {
     /// Puts failed deliveries back for their next attempt and writes the failed one down. Those whose lease was lost are
     /// passed over.
     pub async fn retry(&self, node: Uuid, failed: &[Retried]) -> Result<(), sqlx::Error> {
-        let leases = Leases::of(failed.iter().map(|one| one.lease));
-        let attempts: Vec<_> = failed.iter().map(|one| one.attempt).collect();
-        let waits: Vec<_> = failed.iter().map(|one| one.wait).collect();
-        let errors: Vec<&str> = failed.iter().map(|one| one.record.error.as_deref().unwrap_or_default()).collect();
-        let records = Records::of(failed.iter().map(|one| Some(&one.record)));
-        retried(|| {
-            sqlx::query_file!(
-                "src/store/retry.sql",
-                &leases.events,
-                &leases.triggers,
-                &leases.runs,
-                &leases.fences,
-                &waits,
-                &attempts,
-                &records.started_at as &[Option<DateTime<Utc>>],
-                &records.duration_us as &[Option<i32>],
-                &records.response_status as &[Option<i16>],
-                &records.response_cut,
-                &records.response_headers as &[Option<&str>],
-                &records.response_body as &[Option<&[u8]>],
-                &errors as &[&str],
-                node,
-                &records.dns_us as &[Option<i32>],
-                &records.connect_us as &[Option<i32>],
-                &records.tls_us as &[Option<i32>],
-                &records.first_byte_us as &[Option<i32>]
-            )
-            .execute(&self.relaxed)
-        })
-        .await
-        .map(drop)
+        let outcomes: Vec<_> = failed.iter().map(Outcome::of_retried).collect();
+        retried(|| sqlx::query_file!("src/store/retry.sql", node, &outcomes as &[Outcome<'_>]).execute(&self.relaxed))
+            .await
+            .map(drop)
     }
 
     /// Gives back leases whose attempt never began: they are due at once, and the attempt is not counted.
@@ -358,6 +314,18 @@ impl Store {
 
 /// Inserts events, fans them out to their triggers, and says which deliveries are leased to this node.
 async fn insert_events(
+    connection: &mut PgConnection,
+    events: &[&AcceptEvent],
+    held: &Held<'_>,
+) -> Result<Vec<Accepted>, sqlx::Error> {
+    if events.iter().all(|event| event.is_due_at_once() && !event.synchronous) {
+        insert_due_events(connection, events, held).await
+    } else {
+        insert_any_events(connection, events, held).await
+    }
+}
+
+async fn insert_any_events(
     connection: &mut PgConnection,
     events: &[&AcceptEvent],
     held: &Held<'_>,
@@ -399,12 +367,56 @@ async fn insert_events(
                 due_in: row.due_in,
                 triggers: row.triggers,
                 replayed: false,
-                leases: row.leases.unwrap_or_default().into_iter().zip(row.versions.unwrap_or_default()).collect(),
+                leases: leases(row.leases, row.versions),
             },
         };
         found.insert(row.id, accepted);
     }
     Ok(ids.iter().map(|id| found.remove(id).unwrap_or(Accepted::UnknownProject)).collect())
+}
+
+/// The same for events that are due at once and for which nobody waits.
+async fn insert_due_events(
+    connection: &mut PgConnection,
+    events: &[&AcceptEvent],
+    held: &Held<'_>,
+) -> Result<Vec<Accepted>, sqlx::Error> {
+    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+    let data: Vec<&str> = events.iter().map(|event| &*event.data).collect();
+    let Kinds { places, projects, types } = Kinds::of(events);
+    let rows = sqlx::query_file!(
+        "src/store/accept_now.sql",
+        &ids,
+        &places,
+        &data as &[&str],
+        &projects as &[&str],
+        &types as &[&str],
+        held.lease,
+        held.saturated,
+        LEASE_SLACK,
+        held.node
+    )
+    .fetch_all(connection)
+    .await?;
+
+    let kinds: HashMap<_, _> = rows.into_iter().map(|row| (row.kind, row)).collect();
+    let outcome = |(id, place): (&Uuid, &i32)| {
+        kinds.get(place).map_or(Accepted::UnknownProject, |kind| Accepted::Queued {
+            event_id: *id,
+            project_id: kind.project_id,
+            due_at: kind.due_at,
+            due_in: 0.0,
+            triggers: kind.triggers,
+            replayed: false,
+            leases: leases(kind.leases.clone(), kind.versions.clone()),
+        })
+    };
+    Ok(ids.iter().zip(&places).map(outcome).collect())
+}
+
+/// Triggers that lease a delivery each, with their versions.
+fn leases(triggers: Option<Vec<i32>>, versions: Option<Vec<i64>>) -> Vec<(i32, i64)> {
+    triggers.unwrap_or_default().into_iter().zip(versions.unwrap_or_default()).collect()
 }
 
 /// The kinds of event in a batch, by project and type, and the place of every event's kind among them, from 1.
@@ -563,37 +575,78 @@ impl Leases {
     }
 }
 
-/// The columns of attempts, error apart.
-#[derive(Default)]
-struct Records<'a> {
-    started_at: Vec<Option<DateTime<Utc>>>,
-    duration_us: Vec<Option<i32>>,
-    response_status: Vec<Option<i16>>,
-    response_cut: Vec<bool>,
-    response_headers: Vec<Option<&'a str>>,
-    response_body: Vec<Option<&'a [u8]>>,
-    dns_us: Vec<Option<i32>>,
-    connect_us: Vec<Option<i32>>,
-    tls_us: Vec<Option<i32>>,
-    first_byte_us: Vec<Option<i32>>,
+/// What became of a leased delivery, as statements take it: a value of the type `outcome`, field by field. One array of these
+/// costs PostgreSQL less than an array a column, each of which it would unpack into a table of its own.
+#[derive(sqlx::Encode)]
+struct Outcome<'a> {
+    event_id: Uuid,
+    trigger_id: i32,
+    fence: i32,
+    run: i16,
+    attempt: i16,
+    delivered: bool,
+    /// Seconds until the next attempt.
+    wait: Option<f64>,
+    started_at: Option<DateTime<Utc>>,
+    duration_us: Option<i32>,
+    dns_us: Option<i32>,
+    connect_us: Option<i32>,
+    tls_us: Option<i32>,
+    first_byte_us: Option<i32>,
+    response_status: Option<i16>,
+    response_cut: bool,
+    response_headers: Option<&'a str>,
+    response_body: Option<&'a [u8]>,
+    error: Option<&'a str>,
 }
 
-impl<'a> Records<'a> {
-    fn of(records: impl Iterator<Item = Option<&'a AttemptRecord>>) -> Self {
-        let mut columns = Self::default();
-        for record in records {
-            columns.started_at.push(record.map(|record| record.started_at));
-            columns.duration_us.push(record.map(|record| record.duration_us));
-            columns.response_status.push(record.and_then(|record| record.response_status));
-            columns.response_cut.push(record.is_some_and(|record| record.response_cut));
-            columns.response_headers.push(record.and_then(|record| record.response_headers.as_deref()));
-            columns.response_body.push(record.and_then(|record| record.response_body.as_deref()));
-            let timings = record.map(|record| record.timings).unwrap_or_default();
-            columns.dns_us.push(timings.dns_us);
-            columns.connect_us.push(timings.connect_us);
-            columns.tls_us.push(timings.tls_us);
-            columns.first_byte_us.push(timings.first_byte_us);
+impl<'a> Outcome<'a> {
+    fn of_finished(one: &'a Finished) -> Self {
+        let error = one.error.as_deref();
+        Self { delivered: one.delivered, error, ..Self::of(one.lease, one.attempt, one.record.as_ref()) }
+    }
+
+    fn of_retried(one: &'a Retried) -> Self {
+        // The table asks for an error, since only a failed attempt is followed by another.
+        let error = Some(one.record.error.as_deref().unwrap_or_default());
+        Self { wait: Some(one.wait), error, ..Self::of(one.lease, one.attempt, Some(&one.record)) }
+    }
+
+    fn of(lease: LeaseKey, attempt: i16, record: Option<&'a AttemptRecord>) -> Self {
+        let LeaseKey { event_id, trigger_id, run, fence } = lease;
+        let Measured { dns_us, connect_us, tls_us, first_byte_us } =
+            record.map(|record| record.timings).unwrap_or_default();
+        Self {
+            event_id,
+            trigger_id,
+            fence,
+            run,
+            attempt,
+            delivered: false,
+            wait: None,
+            started_at: record.map(|record| record.started_at),
+            duration_us: record.map(|record| record.duration_us),
+            dns_us,
+            connect_us,
+            tls_us,
+            first_byte_us,
+            response_status: record.and_then(|record| record.response_status),
+            response_cut: record.is_some_and(|record| record.response_cut),
+            response_headers: record.and_then(|record| record.response_headers.as_deref()),
+            response_body: record.and_then(|record| record.response_body.as_deref()),
+            error: None,
         }
-        columns
+    }
+}
+
+impl sqlx::Type<Postgres> for Outcome<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("outcome")
+    }
+}
+
+impl PgHasArrayType for Outcome<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("outcome")
     }
 }

@@ -1,20 +1,15 @@
 -- Puts deliveries back that failed and are tried again, and writes the failed attempt down; those whose lease was lost are
--- passed over. $14 is the node.
+-- passed over. $1 is the node, $2 the outcomes.
 with kept as (
     update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
-      from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::float8[], $6::smallint[], $7::timestamptz[],
-                  $8::int[], $9::smallint[], $10::bool[], $11::text[], $12::bytea[], $13::text[],
-                  $15::int[], $16::int[], $17::int[], $18::int[])
-        as i (event_id, trigger_id, run, fence, wait, attempt, started_at,
-              duration_us, response_status, response_cut, response_headers, response_body, error,
-              dns_us, connect_us, tls_us, first_byte_us)
+      from unnest($2::outcome[]) as i
      where q.event_id = any(array[i.event_id]) and q.trigger_id + 0 = i.trigger_id and q.run = i.run and q.fence = i.fence
     returning i.*, q.project_id, q.due_at
 )
 insert into attempts (event_id, project_id, trigger_id, run, attempt, node, started_at, retry_at, duration_us,
                       response_status, response_cut, response_headers, response_body, error,
                       dns_us, connect_us, tls_us, first_byte_us)
-select event_id, project_id, trigger_id, run, attempt, $14, started_at, due_at, duration_us,
+select event_id, project_id, trigger_id, run, attempt, $1, started_at, due_at, duration_us,
        response_status, response_cut, response_headers, response_body, error,
        dns_us, connect_us, tls_us, first_byte_us
   from kept
