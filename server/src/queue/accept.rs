@@ -8,8 +8,9 @@
 //! a busy node in company waits a moment for the callers that it has just answered. One that is alone does not: nobody else
 //! would use the cores in the meantime.
 //!
-//! A second statement runs beside the first only once there is enough for it: two half-full ones cost PostgreSQL more than
-//! a full one, but a full one should not wait for the disk of another.
+//! A second statement runs beside the first only once there is enough for it: two small ones cost PostgreSQL more than a
+//! large one, but nobody should wait for the disk of others while a core is idle. In company the other nodes' statements see
+//! to that.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -30,8 +31,9 @@ use crate::store::{self, AcceptEvent, Accepted, Held};
 pub const MAX_ROWS: usize = 256;
 /// The most bytes of data in one statement, except where one caller's batch is larger.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Events, or their bytes of data, that are worth another statement beside those that run.
-const ENOUGH_ROWS: usize = 64;
+/// Events, or their bytes of data, that are worth another statement beside those that run; and on a node in company.
+const ENOUGH_ROWS: usize = 24;
+const ENOUGH_ROWS_IN_COMPANY: usize = 64;
 const ENOUGH_BYTES: usize = 512 * 1024;
 
 /// How often the flusher steps back, so that what has been read from the network and only waits for a thread comes along.
@@ -76,8 +78,9 @@ impl Waiting {
         self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES
     }
 
-    fn is_enough(&self) -> bool {
-        self.rows >= ENOUGH_ROWS || self.bytes >= ENOUGH_BYTES
+    fn is_enough(&self, in_company: bool) -> bool {
+        let rows = if in_company { ENOUGH_ROWS_IN_COMPANY } else { ENOUGH_ROWS };
+        self.rows >= rows || self.bytes >= ENOUGH_BYTES
     }
 
     /// The first callers, as many as fit into one statement and at least one.
@@ -167,7 +170,7 @@ impl Engine {
                 }
                 Some(returned) = running.next() => {
                     if let Some(flushed) = returned {
-                        if self.0.has_company.load(Ordering::Relaxed) {
+                        if self.has_company() {
                             gathering = Gathering::after(flushed.rows.len(), waiting.rows, Instant::now());
                         }
                         let engine = self.clone();
@@ -183,9 +186,10 @@ impl Engine {
                 // The API has stopped before the engine does, so nobody is left waiting here.
                 () = self.0.stop.cancelled() => return,
             }
+            let in_company = self.has_company();
             if running.is_empty() {
                 for _ in 0..STEPS_BACK {
-                    if waiting.is_enough() {
+                    if waiting.is_enough(in_company) {
                         break;
                     }
                     tokio::task::yield_now().await;
@@ -195,19 +199,23 @@ impl Engine {
                         waiting.push(job);
                     }
                 }
-                if !waiting.is_enough() && gathering.is_some_and(|these| waiting.rows < these.rows) {
+                if !waiting.is_enough(in_company) && gathering.is_some_and(|these| waiting.rows < these.rows) {
                     continue;
                 }
             }
             while !waiting.jobs.is_empty()
                 && settling.len() < store::ACCEPTING_CONNECTIONS
-                && (running.is_empty() || running.len() < store::ACCEPTING_CONNECTIONS && waiting.is_enough())
+                && (running.is_empty() || running.len() < store::ACCEPTING_CONNECTIONS && waiting.is_enough(in_company))
             {
                 let (engine, batch) = (self.clone(), waiting.take_batch());
                 gathering = None;
                 running.push(guarded(async move { engine.flush(batch).await }));
             }
         }
+    }
+
+    fn has_company(&self) -> bool {
+        self.0.has_company.load(Ordering::Relaxed)
     }
 
     async fn flush(&self, batch: Vec<Job>) -> Flushed {
@@ -366,6 +374,19 @@ mod tests {
         }
         assert!(waiting.is_full());
         assert_eq!(sizes(&mut waiting), [200, 100, 1_000, 256]);
+    }
+
+    #[test]
+    fn a_second_statement_needs_more_events_in_company_and_as_many_bytes() {
+        let enough = |rows, bytes| {
+            let mut waiting = Waiting::default();
+            waiting.push(job(rows, bytes));
+            [false, true].map(|in_company| waiting.is_enough(in_company))
+        };
+        assert_eq!(enough(ENOUGH_ROWS - 1, 1), [false, false]);
+        assert_eq!(enough(ENOUGH_ROWS, 1), [true, false]);
+        assert_eq!(enough(ENOUGH_ROWS_IN_COMPANY, 1), [true, true]);
+        assert_eq!(enough(1, ENOUGH_BYTES), [true, true]);
     }
 
     #[test]
