@@ -211,8 +211,8 @@ pub async fn shapes(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Latency at fixed rates. At the one that has a bar in turns with what of it is PostgreSQL's: to accept one event, without a
-/// node, a webhook, or anything before or after it.
+/// Latency at fixed rates. At the one that has a bar in turns with what of it is PostgreSQL's: to accept one event, beside an
+/// idle node, without a webhook or anything before or after it.
 pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
     const TABLE: &str = "Latency";
     const WITH_BAR: f64 = 500.0;

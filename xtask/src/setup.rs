@@ -56,13 +56,8 @@ impl Setup {
         if let Some(found) = guided::find_profdata()? {
             return Ok(found);
         }
-        if has("rustup") {
-            step("Installing llvm-tools with rustup");
-            let added = run_within(&mut command("rustup", ["component", "add", "llvm-tools"]), RUSTUP_PATIENCE);
-            if let (true, Some(found)) = (added, guided::find_profdata()?) {
-                return Ok(found);
-            }
-            eprintln!("rustup could not install llvm-tools; trying the system's packages.");
+        if let Some(found) = by_rustup(["component", "add", "llvm-tools"], guided::find_profdata)? {
+            return Ok(found);
         }
         let package = format!("llvm-{}", guided::llvm_version()?);
         self.packages(&[&package], "what reads the profile of a build")?;
@@ -98,14 +93,9 @@ impl Setup {
             if forced != "rustup" && Toolchain::Debian.is_installed() {
                 return Ok(Toolchain::Debian);
             }
-            if has("rustup") {
-                step("Installing the wasm target with rustup");
-                let added =
-                    run_within(&mut command("rustup", ["target", "add", "wasm32-unknown-unknown"]), RUSTUP_PATIENCE);
-                if added && Toolchain::Rustup.is_installed() {
-                    return Ok(Toolchain::Rustup);
-                }
-                eprintln!("rustup could not install the wasm target; trying the system's packages.");
+            let installed = || Ok(Toolchain::Rustup.is_installed().then_some(Toolchain::Rustup));
+            if let Some(installed) = by_rustup(["target", "add", "wasm32-unknown-unknown"], installed)? {
+                return Ok(installed);
             }
         }
         if !Toolchain::Debian.is_installed() {
@@ -151,4 +141,19 @@ impl Setup {
             ["install", "--yes", "--quiet", "--no-install-recommends"].iter().chain(names).copied().collect();
         execute(&mut apt(&install))
     }
+}
+
+/// Has rustup add something, and looks for it. `None`: rustup could not, so somebody else has to.
+fn by_rustup<T>(arguments: [&str; 3], find: impl FnOnce() -> Result<Option<T>>) -> Result<Option<T>> {
+    if !has("rustup") {
+        return Ok(None);
+    }
+    let what = arguments[2];
+    step(&format!("Installing {what} with rustup"));
+    let added = run_within(&mut command("rustup", arguments), RUSTUP_PATIENCE);
+    let found = if added { find()? } else { None };
+    if found.is_none() {
+        eprintln!("rustup could not install {what}; trying the system's packages.");
+    }
+    Ok(found)
 }

@@ -86,7 +86,8 @@ pub struct TriggerHealth {
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     pub range: Range,
-    /// Pending deliveries now, those that are scheduled for later included; at most [`Self::MOST_COUNTED`] are counted.
+    /// Pending deliveries now, those that are scheduled for later included; at most [`Self::MOST_COUNTED`] are counted, and of
+    /// ten thousand and more the number may be some seconds old.
     pub pending: u64,
     pub success_rate: Option<f64>,
     /// Over the whole range.

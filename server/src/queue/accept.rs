@@ -31,13 +31,14 @@ use crate::store::{self, AcceptEvent, Accepted, Held};
 pub const MAX_ROWS: usize = 256;
 /// The most bytes of data in one statement, except where one caller's batch is larger.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Events, or their bytes of data, that are worth another statement beside those that run; and on a node in company.
+/// Events, or their bytes of data, that are worth another statement beside those that run, and that nobody steps back for
+/// any more; and on a node in company.
 const ENOUGH_ROWS: usize = 24;
 const ENOUGH_ROWS_IN_COMPANY: usize = 64;
 const ENOUGH_BYTES: usize = 512 * 1024;
 
-/// How often the flusher steps back, so that what has been read from the network and only waits for a thread comes along.
-/// Under 64 clients, ten times spares a quarter of the commits that once leaves; an idle node's latency stays as it was.
+/// How often the flusher steps back, so that what has been read from the network and only waits for a thread comes along. Ten
+/// times spared a quarter of the commits that once leaves; an idle node's latency stays as it was.
 const STEPS_BACK: usize = 10;
 
 /// How long a busy node in company waits for the callers that it has just answered.

@@ -40,12 +40,21 @@ impl Changed {
 
 impl Changes {
     pub fn note(&self, project_id: i32, event_id: Uuid) {
+        self.tell(project_id, |changed| changed.add(event_id));
+    }
+
+    /// More of a project has changed than events.
+    pub fn note_more(&self, project_id: i32) {
+        self.tell(project_id, |changed| changed.more = true);
+    }
+
+    fn tell(&self, project_id: i32, change: impl Fn(&mut Changed)) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         for listener in listeners.iter().filter(|listener| listener.project_id == project_id) {
-            listener.changed.lock().unwrap_or_else(PoisonError::into_inner).add(event_id);
+            change(&mut listener.changed.lock().unwrap_or_else(PoisonError::into_inner));
             listener.some.notify_one();
         }
         self.count.store(listeners.len(), Ordering::Relaxed);
@@ -105,6 +114,10 @@ mod tests {
         }
         let many = listener.take();
         assert_eq!((many.ids.len(), many.more), (NAMED, true));
+        changes.note_more(2);
+        assert_eq!(listener.take(), Changed::default());
+        changes.note_more(1);
+        assert_eq!(listener.take(), Changed { ids: Vec::new(), more: true });
         drop(listener);
         changes.note(1, Uuid::from_u128(5));
         assert_eq!(changes.count.load(Ordering::Relaxed), 0);

@@ -231,6 +231,11 @@ impl Engine {
         self.0.changes.listen(project_id)
     }
 
+    /// Has those who listen to a project look at all of it again.
+    pub fn renewed(&self, project_id: i32) {
+        self.0.changes.note_more(project_id);
+    }
+
     /// Is told that deliveries of these events were queued or ended by other means than the engine's own.
     pub fn touched(&self, project: &str, project_id: i32, events: &[Uuid], queued: usize) {
         if queued > 0 {

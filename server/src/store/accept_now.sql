@@ -1,5 +1,5 @@
 -- Accepts a batch of events that are due at once and for which nobody waits: nearly every batch is one, and this takes
--- PostgreSQL three quarters of what accept.sql takes. $1 to $3 the columns of the events, $2 the place of their kind among $4
+-- PostgreSQL four fifths of what accept.sql takes. $1 to $3 the columns of the events, $2 the place of their kind among $4
 -- and $5, the projects and types; $6 whether to lease them to the node $9, $7 the triggers that have no free slot there, $8
 -- seconds that a lease outlasts its trigger's timeout. One row a kind, with the triggers whose deliveries are leased.
 --
