@@ -614,3 +614,27 @@ async fn changes_are_told_as_they_happen() {
     assert_eq!(server.process.ended().await, Some(0));
     assert!(stopped.elapsed() < Duration::from_secs(8), "{:?}", stopped.elapsed());
 }
+
+#[tokio::test]
+async fn who_was_told_an_old_count_of_a_long_backlog_hears_of_a_new_one() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    server.trigger("one", "t", "http://127.0.0.1:1/", json!({"enabled": false})).await;
+    let pending = async || {
+        let overview = server.get("/v1/api/default/eventing/overview").await.expect(200);
+        overview.json()["pending"].as_u64().expect("a count")
+    };
+    let later = "insert into queue (due_at, event_id, trigger_id, project_id)
+                 select now() + interval '1 day', gen_random_uuid(), t.id, t.project_id from triggers t, generate_series(1, 400000)";
+    database.execute(later).await;
+    let response = server.http.get(server.url(&format!("{EVENTS}/live"))).send().await.expect("an answer");
+    let mut stream = response.bytes_stream();
+    assert_eq!(pending().await, 400_000);
+    database.execute("delete from queue where ctid in (select ctid from queue limit 1)").await;
+    // Nothing that anybody could see has happened since, so nobody hears of anything but for the count's sake.
+    assert_eq!(pending().await, 400_000, "counted a moment ago");
+    let heard = tokio::time::timeout(crate::support::PATIENCE, stream.next()).await.expect("a message");
+    let heard = String::from_utf8_lossy(&heard.expect("no end").expect("a chunk")).into_owned();
+    assert!(heard.contains("event: change") && heard.contains("\"more\":true"), "{heard}");
+    assert_eq!(pending().await, 399_999);
+}
