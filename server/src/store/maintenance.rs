@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use sqlx::PgExecutor;
+
 use super::Store;
 
 /// Partitions made ahead, in days, today included.
@@ -11,10 +13,7 @@ const PURGED_AT_ONCE: i64 = 2_000;
 impl Store {
     /// Makes the partitions of yesterday, for identifiers of slow clocks, to a week ahead, where they are missing.
     pub async fn create_partitions(&self) -> Result<(), sqlx::Error> {
-        sqlx::query!("select create_partitions((now() at time zone 'UTC')::date - 1, $1)", DAYS_AHEAD + 1)
-            .execute(&self.pool)
-            .await
-            .map(drop)
+        create_partitions(&self.pool).await
     }
 
     /// Drops the history of events older than `retention`, a day's partitions at a time. A day of which a delivery is still
@@ -90,4 +89,12 @@ impl Store {
         .await
         .map(drop)
     }
+}
+
+/// See [`Store::create_partitions`].
+pub(super) async fn create_partitions(database: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!("select create_partitions((now() at time zone 'UTC')::date - 1, $1)", DAYS_AHEAD + 1)
+        .execute(database)
+        .await
+        .map(drop)
 }

@@ -18,9 +18,9 @@ mod triggers;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
 use uuid::Uuid;
 
 pub use detail::{DetailRow, RunRow};
@@ -108,10 +108,18 @@ impl Store {
             relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(relaxed),
             searching: pool(SEARCHING_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(searching),
         };
-        // The migrator holds an advisory lock while it works, so that of several nodes one migrates and the others wait.
-        MIGRATIONS.run(&store.pool).await?;
-        store.create_partitions().await?;
+        store.prepare_schema().await?;
         Ok(store)
+    }
+
+    /// Migrates and makes the partitions of the coming days. Of several nodes one does it and the others wait, for the migrator's
+    /// advisory lock and for the row that [`create_partitions`](maintenance::create_partitions) locks.
+    async fn prepare_schema(&self) -> Result<(), sqlx::Error> {
+        // A migration takes as long as it takes, and so does waiting for one: neither is a slow statement to warn of.
+        let mut connection = self.pool.connect_options().as_ref().clone().disable_statement_logging().connect().await?;
+        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+        maintenance::create_partitions(&mut connection).await?;
+        connection.close().await
     }
 
     /// Whether the database answers.
