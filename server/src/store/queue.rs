@@ -330,12 +330,10 @@ async fn insert_any_events(
     events: &[&AcceptEvent],
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
-    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    let data: Vec<&str> = events.iter().map(|event| &*event.data).collect();
+    let Columns { ids, data, places, projects, types } = Columns::of(events);
     let at: Vec<_> = events.iter().map(|event| event.at).collect();
     let delays: Vec<_> = events.iter().map(|event| event.delay).collect();
     let synchronous: Vec<_> = events.iter().map(|event| event.synchronous).collect();
-    let Kinds { places, projects, types } = Kinds::of(events);
     let rows = sqlx::query_file!(
         "src/store/accept.sql",
         &ids,
@@ -381,9 +379,7 @@ async fn insert_due_events(
     events: &[&AcceptEvent],
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
-    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    let data: Vec<&str> = events.iter().map(|event| &*event.data).collect();
-    let Kinds { places, projects, types } = Kinds::of(events);
+    let Columns { ids, data, places, projects, types } = Columns::of(events);
     let rows = sqlx::query_file!(
         "src/store/accept_now.sql",
         &ids,
@@ -419,27 +415,36 @@ fn leases(triggers: Option<Vec<i32>>, versions: Option<Vec<i64>>) -> Vec<(i32, i
     triggers.unwrap_or_default().into_iter().zip(versions.unwrap_or_default()).collect()
 }
 
-/// The kinds of event in a batch, by project and type, and the place of every event's kind among them, from 1.
-struct Kinds<'a> {
+/// What every event of a batch has, in columns: with the place of its kind, from 1, among the kinds, which are the projects and
+/// types that occur.
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    data: Vec<&'a str>,
     places: Vec<i32>,
     projects: Vec<&'a str>,
     types: Vec<&'a str>,
 }
 
-impl<'a> Kinds<'a> {
+impl<'a> Columns<'a> {
     fn of(events: &[&'a AcceptEvent]) -> Self {
-        let mut kinds = Self { places: Vec::with_capacity(events.len()), projects: Vec::new(), types: Vec::new() };
+        let (mut projects, mut types) = (Vec::new(), Vec::new());
         let mut known = HashMap::new();
-        for event in events {
-            let (project, event_type) = (&*event.project, &*event.event_type);
-            let place = *known.entry((project, event_type)).or_insert_with(|| {
-                kinds.projects.push(project);
-                kinds.types.push(event_type);
-                kinds.projects.len() as i32
-            });
-            kinds.places.push(place);
+        let place = |event: &&'a AcceptEvent| {
+            let kind = (&*event.project, &*event.event_type);
+            *known.entry(kind).or_insert_with(|| {
+                projects.push(kind.0);
+                types.push(kind.1);
+                projects.len() as i32
+            })
+        };
+        let places = events.iter().map(place).collect();
+        Self {
+            ids: events.iter().map(|event| event.id).collect(),
+            data: events.iter().map(|event| &*event.data).collect(),
+            places,
+            projects,
+            types,
         }
-        kinds
     }
 }
 
