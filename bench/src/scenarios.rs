@@ -248,7 +248,7 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     bench.cluster.remove(&bare.name).await?;
     for (name, percentile) in [("p50", 50.0), ("p99", 99.0)] {
-        let what = format!("one durable transaction of PostgreSQL alone at {WITH_BAR}/s, {name}");
+        let what = format!("one durable transaction of PostgreSQL alone, beside an idle node, at {WITH_BAR}/s, {name}");
         let measured = median(each_millis(&transactions, percentile));
         report.add(TABLE, what, measured, "ms", Bar::None).note = rounds(&transactions, percentile);
     }

@@ -1,6 +1,6 @@
 //! How a project and its triggers do, from what the nodes have counted.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Error, Eventing};
 use crate::delivery::cloud_event::iso;
@@ -49,7 +49,7 @@ impl Eventing {
     /// How the triggers of a project do, by name. Outcomes of the last few seconds may be missing.
     pub async fn trigger_health(&self, project: &str, range: Range) -> Result<Vec<TriggerHealth>, Error> {
         let project_id = self.find_project(project).await?.id;
-        let tallies = self.tallies(project_id, range).await?;
+        let (_, tallies) = self.tallies(project_id, range).await?;
         let triggers = self.store().last_outcomes(project_id).await?;
         Ok(triggers
             .into_iter()
@@ -68,8 +68,7 @@ impl Eventing {
     /// How a project does. Outcomes of the last few seconds may be missing.
     pub async fn overview(&self, project: &str, range: Range) -> Result<Overview, Error> {
         let project_id = self.find_project(project).await?.id;
-        let tallies = self.tallies(project_id, range).await?;
-        let now = self.store().now().await?;
+        let (now, tallies) = self.tallies(project_id, range).await?;
         let pending = self.pending(project_id).await?;
         let mut buckets = vec![Sum::default(); range.buckets() as usize];
         for row in &tallies {
@@ -94,9 +93,11 @@ impl Eventing {
         })
     }
 
-    async fn tallies(&self, project_id: i32, range: Range) -> Result<Vec<TallyRow>, sqlx::Error> {
+    /// With the database's time that their ages are counted from.
+    async fn tallies(&self, project_id: i32, range: Range) -> Result<(DateTime<Utc>, Vec<TallyRow>), sqlx::Error> {
         let (span, buckets) = (range.bucket_seconds().cast_signed(), range.buckets().cast_signed());
-        self.store().tallies(project_id, span, buckets).await
+        let now = self.store().now().await?;
+        Ok((now, self.store().tallies(project_id, span, buckets, now).await?))
     }
 }
 

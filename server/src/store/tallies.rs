@@ -76,19 +76,26 @@ impl Store {
         .map(drop)
     }
 
-    /// What was counted in the last `buckets` spans of `span` seconds.
-    pub async fn tallies(&self, project_id: i32, span: i32, buckets: i32) -> Result<Vec<TallyRow>, sqlx::Error> {
+    /// What was counted in the last `buckets` spans of `span` seconds before `until`.
+    pub async fn tallies(
+        &self,
+        project_id: i32,
+        span: i32,
+        buckets: i32,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<TallyRow>, sqlx::Error> {
         sqlx::query_as!(
             TallyRow,
             r#"select trigger_id,
-                      greatest((extract(epoch from date_bin(make_interval(secs => $2::int), now(), to_timestamp(0)) - at) / $2::int)::int, 0) as "age!",
+                      greatest((extract(epoch from date_bin(make_interval(secs => $2::int), $4, to_timestamp(0)) - at) / $2::int)::int, 0) as "age!",
                       delivered, failed, retried, durations
                  from tallies
                 where project_id = $1 and span = $2::int
-                  and at > now() - make_interval(secs => $2::int * $3::int)"#,
+                  and at > $4 - make_interval(secs => $2::int * $3::int)"#,
             project_id,
             span,
-            buckets
+            buckets,
+            until
         )
         .fetch_all(&self.pool)
         .await
