@@ -31,7 +31,7 @@ pub use json_editor::JsonEditor;
 pub use json_tree::JsonTree;
 pub use layout::{Layout, PageHeading};
 pub use nav::{Place, ProjectNav, Section};
-pub use number::fixed;
+pub use number::{fixed, grouped};
 pub use outcome::OutcomePanel;
 pub use plot::{Look, Plot, Series};
 pub use response::ResponseView;

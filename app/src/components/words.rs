@@ -2,7 +2,7 @@
 
 use server::model::{Attempt, Delivery};
 
-use super::fixed;
+use super::{fixed, grouped};
 
 /// Characters of a webhook's answer that are quoted.
 const QUOTED: usize = 120;
@@ -48,7 +48,7 @@ pub fn times(count: usize) -> String {
 /// A number that was counted up to `most`, which is a round one.
 pub fn counted(number: u64, most: u64) -> String {
     if number < most {
-        return number.to_string();
+        return grouped(number);
     }
     match most {
         1_000_000.. => format!("{}M+", most / 1_000_000),
@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn what_was_not_counted_to_the_end_says_so() {
         let of = |most| [0, most - 1, most].map(|number| counted(number, most));
-        assert_eq!(of(1_000_000), ["0", "999999", "1M+"]);
-        assert_eq!(of(10_000), ["0", "9999", "10k+"]);
+        assert_eq!(of(1_000_000), ["0", "999,999", "1M+"]);
+        assert_eq!(of(10_000), ["0", "9,999", "10k+"]);
         assert_eq!(of(100), ["0", "99", "100+"]);
     }
 

@@ -6,7 +6,7 @@ use server::model::{EventFilter, Job, JobAction, JobState};
 
 use super::events::{events_path, url_of};
 use super::{FailurePage, Loading};
-use crate::components::{Kind, PageHeading, StatusBadge, SubmitButton, Tone, When};
+use crate::components::{Kind, PageHeading, StatusBadge, SubmitButton, Tone, When, grouped};
 use crate::live::{Live, LiveSwitch};
 use crate::load::load_live;
 
@@ -68,8 +68,8 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
         JobAction::Cancel => "Cancel",
     };
     let progress = match job.total {
-        Some(total) => format!("{} of {total} events", job.done),
-        None => format!("{} events so far", job.done),
+        Some(total) => format!("{} of {} events", grouped(job.done), grouped(total)),
+        None => format!("{} events so far", grouped(job.done)),
     };
     let bar = job.total.filter(|total| *total > 0 && job.state == JobState::Running).map(|total| {
         view! { <progress class="w-full" max=total.to_string() value=job.done.min(total).to_string() aria-label="Progress"></progress> }
@@ -87,7 +87,7 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
                 {stop}
             </div>
             {bar}
-            <p class="text-xs text-soft tabular-nums">{progress} {format!(", {} deliveries changed", job.deliveries)} {rate}</p>
+            <p class="text-xs text-soft tabular-nums">{progress} {format!(", {} deliveries changed", grouped(job.deliveries))} {rate}</p>
         </li>
     }
 }

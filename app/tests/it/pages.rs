@@ -147,7 +147,7 @@ async fn pages_say_how_much_waits_and_that_they_have_not_counted_it_to_the_end()
     database.execute(more).await;
     says(PAGE.to_owned(), "paused, 10k+ waiting").await;
     says(format!("{PAGE}?delete=one"), "10k+ deliveries that wait for it are cancelled.").await;
-    says(settings(), "10002 deliveries that wait in its queue are cancelled.").await;
+    says(settings(), "10,002 deliveries that wait in its queue are cancelled.").await;
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use server::functions::{count_events, start_job};
 use server::model::{EventFilter, JobAction, JobForm, Submitted};
 
 use super::url_of;
-use crate::components::{Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of, on_submitted, submit};
+use crate::components::{
+    Alert, ButtonLink, Dialog, Field, Kind, SubmitButton, When, error_of, grouped, on_submitted, submit,
+};
 use crate::load::load;
 use crate::{PageState, Posted};
 
@@ -57,9 +59,9 @@ pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> im
                         {move || Suspend::new(async move {
                             match count.await {
                                 Ok(Submitted::Done(count)) => {
-                                    let number = count.events;
+                                    let number = grouped(count.events);
                                     let least = if count.searched_to.is_some() { "At least " } else { "" };
-                                    let events = if number == 1 { "event matches" } else { "events match" };
+                                    let events = if count.events == 1 { "event matches" } else { "events match" };
                                     let since = count.searched_to.map(|at| view! { " (counted back to " <When at=at/> ")" });
                                     view! { <strong class="font-semibold">{format!("{least}{number} {events}")}</strong> {since} "." }.into_any()
                                 }

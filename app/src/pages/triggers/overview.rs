@@ -3,7 +3,7 @@ use server::model::{DeliveryStatus, Overview as Figures, Range, Tally, TriggerHe
 
 use super::page_path;
 use crate::components::words::counted;
-use crate::components::{Look, Plot, Series, fixed};
+use crate::components::{Look, Plot, Series, fixed, grouped};
 
 /// How a project does: figures, and plots over time.
 #[component]
@@ -104,7 +104,7 @@ fn percent(part: Option<f64>) -> String {
 }
 
 fn rate(a_minute: f64) -> String {
-    fixed(a_minute, if a_minute == 0.0 || a_minute >= 100.0 { 0 } else { 2 })
+    if a_minute == 0.0 || a_minute >= 100.0 { grouped(a_minute.round() as u64) } else { fixed(a_minute, 2) }
 }
 
 #[cfg(test)]
