@@ -161,7 +161,7 @@ async fn filters_narrow_the_log() {
     let before = chrono::Utc::now().timestamp_millis() - 1;
     let one = queue(&server, json!({"type": "good", "data": {"order": {"id": 7, "items": [{"sku": "a b"}]}}})).await;
     let two = queue(&server, json!({"type": "bad", "data": {"order": {"id": "7"}}})).await;
-    let odd = r#"{"type": "good", "data": {"zero": "\u0000", "huge": 1e999999, "order": {"id": 7}}}"#;
+    let odd = r#"{"type": "good", "data": {"zero": "\u0000", "half": "\ud83d", "huge": 1e999999, "order": {"id": 7}}}"#;
     let odd = server.queue_text(odd).await.expect(202).json()["eventId"].as_str().expect("an id").to_owned();
     settled(&database).await;
     let after = chrono::Utc::now().timestamp_millis() + 1;
@@ -194,9 +194,12 @@ async fn filters_narrow_the_log() {
         ("text=%22order%22".into(), all.clone()),
         ("text=%25".into(), vec![]),
         ("text=%5Cu0000&status=failed".into(), vec![&odd]),
-        ("path=order.id&value=7".into(), vec![&two, &one]),
-        ("path=order.id&value=7.0".into(), vec![&one]),
+        ("path=order.id&value=7".into(), all.clone()),
+        ("path=order.id&value=7.0".into(), vec![&odd, &one]),
         ("path=order.id&value=7&status=failed&type=bad".into(), vec![&two]),
+        ("path=order.id&value=70e-1".into(), vec![&odd, &one]),
+        ("path=huge&value=1e999999".into(), vec![&odd]),
+        ("path=half&value=x".into(), vec![]),
         ("path=order.items.0.sku&value=a%20b".into(), vec![&one]),
         ("path=order.items.1.sku&value=a%20b".into(), vec![]),
         (format!("after={one}"), vec![&odd, &two]),
