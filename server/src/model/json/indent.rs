@@ -1,4 +1,10 @@
-/// Puts every member and element on a line of its own, indented by two spaces. What is not JSON comes back as it is.
+/// How much longer a text may become, beside a little that any may: lists of numbers become four times as long, and only what
+/// is nested very deeply more than eight times.
+const LONGEST: usize = 8;
+const A_LITTLE: usize = 64 * 1024;
+
+/// Puts every member and element on a line of its own, indented by two spaces. What is not JSON comes back as it is, and so
+/// does what would become very much longer.
 pub fn indent(text: &str) -> String {
     if serde_json::from_str::<&serde_json::value::RawValue>(text).is_err() {
         return text.to_owned();
@@ -7,6 +13,9 @@ pub fn indent(text: &str) -> String {
     let mut depth = 0_usize;
     let mut characters = text.trim().chars().filter_not_space().peekable();
     while let Some(c) = characters.next() {
+        if out.len() > text.len() * LONGEST + A_LITTLE {
+            return text.to_owned();
+        }
         match c {
             '{' | '[' => {
                 out.push(c);
@@ -47,8 +56,7 @@ pub fn indent(text: &str) -> String {
 
 fn new_line(out: &mut String, depth: usize) {
     out.push('\n');
-    // Past a hundred levels the indentation would outgrow the text.
-    out.extend(std::iter::repeat_n("  ", depth.min(100)));
+    out.extend(std::iter::repeat_n("  ", depth));
 }
 
 trait FilterNotSpace: Iterator<Item = char> + Sized {
@@ -80,6 +88,19 @@ mod tests {
         assert_eq!(indent(text), pretty);
         assert_eq!(indent(pretty), pretty);
         assert_eq!(indent("12345678901234567890123"), "12345678901234567890123");
+    }
+
+    #[test]
+    fn indentation_does_not_outgrow_the_text() {
+        let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(indent(&nested(3)), "[\n  [\n    []\n  ]\n]");
+        assert_eq!(indent(&nested(100)).lines().count(), 199);
+        let deep = nested(100_000);
+        assert_eq!(indent(&deep), deep);
+        let wide = format!("{}{}1{}", "[".repeat(60), "1,".repeat(100_000), "]".repeat(60));
+        assert_eq!(indent(&wide), wide);
+        let numbers = format!("[[[{}1]]]", "1,".repeat(100_000));
+        assert_eq!(indent(&numbers).lines().count(), 100_007);
     }
 
     #[test]
