@@ -1,6 +1,7 @@
 //! `mission-control`: event triggers with their web UI, in one process.
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use server::config::Config;
 use server::listen::ListenConfig;
 
@@ -28,9 +29,18 @@ enum Command {
     Listen(ListenConfig),
 }
 
+/// A variable that is set to nothing, as compose files leave them, is not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|setting| {
+        let is_empty = setting.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { setting.env(Resettable::Reset) } else { setting }
+    })
+}
+
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let command = without_empty_variables(Cli::command()).mut_subcommands(without_empty_variables);
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let ended = match cli.command {
         Some(Command::Listen(config)) => server::listen::listen(config).await.map_err(|error| error.to_string()),
         Some(Command::Serve(config)) => {

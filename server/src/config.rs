@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 
 use crate::delivery::Backoff;
@@ -15,7 +16,7 @@ use crate::telemetry::LogFormat;
 #[derive(Args, Clone, Debug)]
 pub struct Config {
     /// Address and port of the HTTP API and Mission Control
-    #[arg(long, env = "MC_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:4122")]
+    #[arg(long, env = "MC_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:4122", value_parser = address)]
     pub listen: SocketAddr,
 
     /// Folder of the embedded PostgreSQL, used where no database URL is given
@@ -26,9 +27,9 @@ pub struct Config {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// Dev mode: no login, a project "default", webhooks on loopback and private networks. The default on a loopback address, and possible only there
-    #[arg(long, env = "MC_DEV")]
-    pub dev: bool,
+    /// Dev mode: no login, a project "default", webhooks on loopback and private networks. The default on a loopback address, and possible only there; --dev=false behind a proxy that asks for credentials
+    #[arg(long, env = "MC_DEV", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub dev: Option<bool>,
 
     /// Networks that webhooks may be in although they are private or reserved, such as 10.1.0.0/16,fd00::/8
     #[arg(long, env = "MC_ALLOW_NETWORKS", value_name = "CIDR,…", value_delimiter = ',')]
@@ -99,10 +100,10 @@ impl Config {
     /// Whether this server runs in dev mode, or why it must not start.
     pub fn dev_mode(&self) -> Result<bool, String> {
         if self.listen.ip().is_loopback() {
-            return Ok(true);
+            return Ok(self.dev.unwrap_or(true));
         }
         let address = self.listen;
-        Err(if self.dev {
+        Err(if self.dev == Some(true) {
             format!(
                 "Dev mode has no login, so it listens on loopback only, and {address} can be reached from other machines. \
                  Listen on 127.0.0.1:{}, or leave out --dev.",
@@ -111,7 +112,7 @@ impl Config {
         } else {
             format!(
                 "There are no admin credentials, and {address} can be reached from other machines: anybody could change the triggers. \
-                 Listen on 127.0.0.1:{} and put a reverse proxy that asks for credentials in front of it.",
+                 Listen on 127.0.0.1:{} with --dev=false and put a reverse proxy that asks for credentials in front of it.",
                 address.port()
             )
         })
@@ -127,6 +128,10 @@ impl Config {
             retention: self.retention,
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port are expected, such as 127.0.0.1:4122 or [::1]:4122".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -180,6 +185,7 @@ mod tests {
     fn dev_mode_is_for_loopback_only() {
         assert_eq!(config(&[]).dev_mode(), Ok(true));
         assert_eq!(config(&["--listen", "[::1]:80", "--dev"]).dev_mode(), Ok(true));
+        assert_eq!(config(&["--dev=false"]).dev_mode(), Ok(false));
         assert!(config(&["--listen", "0.0.0.0:80"]).dev_mode().is_err_and(|why| why.contains("admin credentials")));
         assert!(config(&["--listen", "192.168.1.2:80", "--dev"]).dev_mode().is_err_and(|why| why.contains("loopback")));
     }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -47,6 +49,10 @@ pub enum ServeError {
     Embedded(#[from] EmbeddedError),
     #[error("The database cannot be used: {0}")]
     Database(sqlx::Error),
+    #[error(
+        "The database at {place} does not answer: {source}. Is PostgreSQL running there, and is --database-url right?"
+    )]
+    Away { place: String, source: sqlx::Error },
     #[error(transparent)]
     Client(#[from] Unusable),
     #[error("The HTTP server failed: {0}")]
@@ -93,7 +99,7 @@ async fn serve_on(
         (Some(embedded), _) => embedded.options(),
         (None, url) => store::parse_database_url(url.as_deref().unwrap_or_default()).map_err(ServeError::Refused)?,
     };
-    let store = open_store(options, config.database_connections).await.map_err(ServeError::Database)?;
+    let store = open_store(options, config.database_connections).await?;
     if dev_mode {
         store.create_project("default", "Default").await.map_err(ServeError::Database)?;
     }
@@ -137,15 +143,21 @@ async fn serve_on(
 }
 
 /// Opens the database, with patience for one that is still starting.
-async fn open_store(options: PgConnectOptions, connections: u32) -> Result<Store, sqlx::Error> {
-    let deadline = tokio::time::Instant::now() + DATABASE_PATIENCE;
+async fn open_store(options: PgConnectOptions, connections: u32) -> Result<Store, ServeError> {
+    let deadline = Instant::now() + DATABASE_PATIENCE;
+    let place = || match options.get_socket() {
+        Some(folder) => format!("the socket in {}", folder.display()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
     loop {
         match Store::open(options.clone(), connections).await {
-            Err(error) if store::is_unavailable(&error) && tokio::time::Instant::now() < deadline => {
-                tracing::warn!(%error, "the database does not answer yet; trying again");
+            Ok(store) => return Ok(store),
+            Err(error) if !store::is_unavailable(&error) => return Err(ServeError::Database(error)),
+            Err(source) if Instant::now() > deadline => return Err(ServeError::Away { place: place(), source }),
+            Err(error) => {
+                tracing::warn!(%error, database = place(), "the database does not answer yet; trying again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            other => return other,
         }
     }
 }
@@ -161,10 +173,21 @@ fn layers(app: Router, body_limit: usize) -> Router {
         header("content-security-policy", "frame-ancestors 'none'"),
         header("referrer-policy", "same-origin"),
         header("x-content-type-options", "nosniff"),
+        MapResponseLayer::new(too_large),
         axum::middleware::from_fn(api::refuse_foreign_origins),
         // Over all routes, since server functions read their bodies whole.
         RequestBodyLimitLayer::new(body_limit.saturating_mul(4).max(LARGEST_FORM)),
     ))
+}
+
+/// The limit's own answer is bare text.
+fn too_large(response: Response) -> Response {
+    let told = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE || response.headers().get(CONTENT_TYPE).is_some_and(told) {
+        return response;
+    }
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than the server accepts (--body-limit).")
+        .into_response()
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

@@ -42,6 +42,20 @@ async fn without_credentials_it_listens_on_loopback_only() {
 }
 
 #[tokio::test]
+async fn dev_mode_can_be_left_and_empty_variables_are_not_set() {
+    let database = Database::fresh().await;
+    let variables = [("DATABASE_URL", database.url()), ("MC_ALLOW_NETWORKS", String::new()), ("MC_DEV", "off".into())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let server = Server::of(Process::start(&["--listen", "127.0.0.1:0"], &variables).await);
+    assert_eq!(server.get("/v1/config/projects").await.expect(200).json(), json!({"result": []}));
+    server.post("/v1/config/projects/shop", &json!({})).await.expect(200);
+    let trigger = json!({"type": "t", "url": "http://127.0.0.1:9000/"});
+    let refused = server.post("/v1/config/projects/shop/eventing/triggers/one", &trigger).await.expect(422);
+    assert_eq!(refused.fields(), ["url"]);
+    assert!(!server.get("/projects").await.expect(200).body.contains("Dev mode"));
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_said_in_a_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -50,6 +64,7 @@ async fn what_cannot_work_is_said_in_a_line() {
         (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", "nonsense"], "cannot be read"),
         (vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", "/proc/nothing"], "/proc/nothing"),
         (vec!["serve", "--sync-wait=-1"], "--sync-wait"),
+        (vec!["serve", "--listen", "localhost:0"], "such as 127.0.0.1:4122"),
         (vec!["serve", "--allow-networks", "10.0.0.0/99"], "--allow-networks"),
     ];
     for (arguments, why) in cases {

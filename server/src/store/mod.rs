@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
 pub use detail::{DetailRow, RunRow};
@@ -85,9 +85,13 @@ impl Store {
     /// Connects, migrates and makes the partitions of the coming days. Safe when several nodes start at once.
     pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
         let options = options.application_name(APPLICATION).options([("synchronous_commit", "on")]);
+        let mut first = first_connection(&options).await?;
+        // Of several nodes one does it and the others wait: for the migrator's advisory lock, and for the row that is locked
+        // while partitions are made.
+        MIGRATIONS.run_direct(None, &mut first, false).await?;
+        maintenance::create_partitions(&mut first).await?;
         let mut engine = options.clone().options(ENGINE_SETTINGS);
-        let requests = pool(connections, Duration::ZERO).connect_with(options.clone()).await?;
-        if compresses_by_lz4(&requests).await? {
+        if compresses_by_lz4(&mut first).await? {
             // Of what is too long for a page, the usual compression takes more time than all else that becomes of an event.
             engine = engine.options([("default_toast_compression", "lz4")]);
         }
@@ -101,25 +105,14 @@ impl Store {
             ("max_parallel_workers_per_gather", "0"),
             ("statement_timeout", "10s"),
         ];
-        let searching = options.options(settings);
-        let store = Self {
-            pool: requests,
+        let searching = options.clone().options(settings);
+        first.close().await?;
+        Ok(Self {
+            pool: pool(connections, Duration::ZERO).connect_lazy_with(options),
             durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING).connect_lazy_with(engine),
             relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(relaxed),
-            searching: pool(SEARCHING_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(searching),
-        };
-        store.prepare_schema().await?;
-        Ok(store)
-    }
-
-    /// Migrates and makes the partitions of the coming days. Of several nodes one does it and the others wait, for the migrator's
-    /// advisory lock and for the row that [`create_partitions`](maintenance::create_partitions) locks.
-    async fn prepare_schema(&self) -> Result<(), sqlx::Error> {
-        // A migration takes as long as it takes, and so does waiting for one: neither is a slow statement to warn of.
-        let mut connection = self.pool.connect_options().as_ref().clone().disable_statement_logging().connect().await?;
-        MIGRATIONS.run_direct(None, &mut connection, false).await?;
-        maintenance::create_partitions(&mut connection).await?;
-        connection.close().await
+            searching: pool(SEARCHING_CONNECTIONS, Duration::ZERO).connect_lazy_with(searching),
+        })
     }
 
     /// Whether the database answers.
@@ -140,14 +133,22 @@ impl Store {
     }
 }
 
+/// A connection of its own, which fails with the reason, where a pool says only that it has waited long enough.
+async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    // A migration takes as long as it takes, and so does waiting for one: neither is a slow statement to warn of.
+    let options = options.clone().disable_statement_logging();
+    let connected = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await;
+    connected.map_err(|late| sqlx::Error::Io(late.into()))?
+}
+
 /// Whether PostgreSQL can; some are built without.
-async fn compresses_by_lz4(pool: &PgPool) -> Result<bool, sqlx::Error> {
+async fn compresses_by_lz4(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (
                select from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals)
            ) as "can!""#
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
 }
 
