@@ -98,6 +98,18 @@ async fn projects_are_created_and_listed() {
     let listed = names(server.get("/v1/config/projects").await.expect(200).json());
     assert_eq!(listed[1], json!({"id": "shop", "name": "Shop"}));
     server.post("/v1/config/projects/no%20good", &json!({"name": "x"})).await.expect(422);
+    for (body, field) in [
+        (json!(["Shop", null]), "body"),
+        (json!({"name": 7}), "name"),
+        (json!({"id": "other"}), "id"),
+        (json!({"triggerDefaults": [1, 2]}), "triggerDefaults"),
+        (json!({"triggerDefaults": {"timeout": "5"}}), "timeout"),
+    ] {
+        assert_eq!(server.post("/v1/config/projects/shop", &body).await.expect(422).fields(), [field], "{body}");
+    }
+    let misspelt =
+        server.post("/v1/config/projects/shop", &json!({"id": "shop", "nmae": "x"})).await.expect(200).json();
+    assert_eq!(misspelt, json!({"result": {"id": "shop", "name": "Shop"}, "ignored": ["nmae"]}));
     server.post("/v1/config/projects/default/eventing/nothing", &json!({})).await.expect(404);
 }
 

@@ -140,6 +140,9 @@ async fn wrong_jobs_are_refused() {
         (json!({"action": "cancel", "filter": {"status": "failed"}}), "status"),
         (json!({"action": "redeliver", "filter": {"type": {}}}), "type"),
         (json!({"action": "redeliver", "filter": []}), "filter"),
+        // Values that were not filled in must not mean everything.
+        (json!({"action": "cancel", "filter": {"type": ""}}), "type"),
+        (json!({"action": "cancel", "filter": {"trigger": null}}), "trigger"),
         (json!({"action": "redeliver", "rate": 0}), "rate"),
         (json!({"action": "redeliver", "dry": true}), "dry"),
     ] {

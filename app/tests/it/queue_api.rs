@@ -120,6 +120,9 @@ async fn an_idempotency_key_queues_once() {
     assert_eq!(event_id(&in_header("k1").await.expect(202)), event_id(&first));
     let other = in_header("k2").await.expect(202);
     assert_ne!(event_id(&other), event_id(&first));
+    let two = server.http.post(server.url("/v1/api/default/eventing/queue")).header("content-type", "application/json");
+    let two = two.header("idempotency-key", "k3").header("idempotency-key", "k4").body(r#"{"type":"t"}"#);
+    assert_eq!(Answer::of(two).await.expect(422).fields(), ["Idempotency-Key"]);
 
     // Many at once: one event.
     let racing = json!({"type": "t", "idempotencyKey": "race"});
@@ -173,6 +176,11 @@ async fn no_trigger_is_no_error_unless_somebody_waits() {
     assert_eq!(database.count("select count(*) from events").await, 1);
     // The key is still free.
     server.queue(&json!({"type": "nobody", "idempotencyKey": "k"})).await.expect(202);
+    assert_eq!(database.count("select count(*) from events").await, 2);
+    // And now it is not, but still nobody can answer.
+    let answer =
+        server.queue(&json!({"type": "nobody", "isSynchronous": true, "idempotencyKey": "k"})).await.expect(422);
+    assert_eq!(answer.fields(), ["idempotencyKey"]);
     assert_eq!(database.count("select count(*) from events").await, 2);
 }
 
@@ -249,11 +257,30 @@ async fn a_synchronous_event_that_takes_too_long_is_a_504_and_goes_on() {
     let clock = Instant::now();
     let answer = server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(504).json();
     assert!(clock.elapsed() < Duration::from_millis(850), "{:?}", clock.elapsed());
-    assert!(answer["error"].as_str().expect("text").contains("slow"));
+    let told = "No outcome yet from slow (in flight: first attempt); the event is queued and delivery goes on.";
+    assert_eq!(answer["error"], told);
     assert_eq!(answer["deliveries"][0]["status"], "pending");
     settled(&database).await;
     assert_eq!(receiver.received()[0].json()["id"], answer["eventId"]);
     assert_eq!(database.count("select count(*) from deliveries where status = 'delivered'").await, 1);
+
+    server.trigger("slow", "t", &receiver.url(), json!({"enabled": false})).await;
+    let answer = server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(504).json();
+    let told = "No outcome yet from slow (the trigger is paused); the event is queued and delivery goes on when they are resumed.";
+    assert_eq!(answer["error"], told);
+}
+
+#[tokio::test]
+async fn a_synchronous_response_that_is_cut_says_so() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let receiver =
+        Receiver::start(|_, _| Act::Answer(200, String::new(), format!("{{\"response\":\"{}\"}}", "x".repeat(70_000))))
+            .await;
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    let answer = server.queue(&json!({"type": "t", "isSynchronous": true})).await.expect(200).json();
+    assert_eq!(answer["deliveries"][0]["response"]["cut"], true);
+    assert_eq!(answer["result"].as_str().expect("text").len(), 64 * 1024);
 }
 
 #[tokio::test]
@@ -343,6 +370,13 @@ async fn bad_input_is_told_in_plain_words_and_queues_nothing() {
 
     let large = json!({"type": "t", "data": "x".repeat(1000)}).to_string();
     server.queue_text(large.clone()).await.expect(413);
+    // Past what any route takes, the server does not even look at the route.
+    let huge = server.queue_text(vec![b'x'; 5 * 1024 * 1024]).await.expect(413);
+    assert_eq!(huge.header("content-type"), "application/problem+json");
+    for path in ["%ff/eventing/queue", "default/eventing/events/%ff/cancel"] {
+        let odd = server.post(&format!("/v1/api/{path}"), &json!({"type": "t"})).await.expect(400);
+        assert_eq!(odd.header("content-type"), "application/problem+json", "{path}");
+    }
     let chunks = [Ok::<_, std::io::Error>(large.clone().into_bytes())];
     server.queue_text(reqwest::Body::wrap_stream(futures_stream(chunks))).await.expect(413);
 

@@ -2,13 +2,13 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::ApiState;
 use super::problem::Problem;
 use crate::connections::TooSlow;
 use crate::eventing::Error;
-use crate::eventing::fields::malformed;
+use crate::eventing::fields::{Fields, malformed};
 
 /// A request body that says it is JSON and is within the limit; not parsed yet.
 pub struct JsonBytes(pub Bytes);
@@ -47,14 +47,13 @@ impl FromRequest<ApiState> for JsonBytes {
 }
 
 impl JsonBytes {
-    /// Parses the body into a type whose fields are named in its errors.
-    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.0).map_err(|error| {
-            Problem::from(match error.classify() {
-                serde_json::error::Category::Data => Error::field("", error.to_string()),
-                _ => Error::Malformed(malformed(&error)),
-            })
-        })
+    /// The fields of the object that the body is; `example`: what it could look like.
+    pub fn fields(&self, example: &str) -> Result<Fields<'_>, Error> {
+        let body: &RawValue = serde_json::from_slice(&self.0).map_err(|error| Error::Malformed(malformed(&error)))?;
+        if !body.get().starts_with('{') {
+            return Err(Error::field("body", format!("The body is an object such as {example}.")));
+        }
+        Fields::of(body).map_err(|error| Error::Malformed(malformed(&error)))
     }
 }
 

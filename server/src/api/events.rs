@@ -2,21 +2,21 @@
 
 use std::convert::Infallible;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::body::JsonBytes;
+use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::{ApiState, millis};
 use crate::eventing::Error;
-use crate::eventing::fields::{Fields, malformed, string};
+use crate::eventing::fields::string;
 use crate::model::{
     Attempt, Changed, DeliveryCounts, DeliveryDetail, EventDetail, EventFilter, EventPage, EventQuery, EventStatus,
     FieldError, Run,
@@ -86,11 +86,7 @@ async fn cancel(
 
 /// The trigger that a body names. A key that is misspelt must not mean all triggers.
 fn trigger(body: &JsonBytes) -> Result<Option<String>, Problem> {
-    let object: &RawValue = body.parse()?;
-    if !object.get().starts_with('{') {
-        return Err(Error::field("body", "The body is {} or {\"trigger\": \"NAME\"}.").into());
-    }
-    let mut fields = Fields::of(object).map_err(|error| Error::Malformed(malformed(&error)))?;
+    let mut fields = body.fields(r#"{} or {"trigger": "NAME"}"#)?;
     let trigger = fields.take("trigger", string);
     let (mut errors, unknown) = fields.into_errors_and_unknown();
     errors.extend(unknown.into_iter().map(|key| FieldError::new(key, "The one key that is known here is trigger.")));

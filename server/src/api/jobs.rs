@@ -1,6 +1,6 @@
 //! Jobs over HTTP: redelivering or cancelling all events of a filter.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use super::ApiState;
 use super::body::JsonBytes;
 use super::events::unknown_filter;
+use super::extract::Path;
 use super::problem::Problem;
 use crate::eventing::Error;
-use crate::eventing::fields::{Fields, boolean, malformed, number, string};
+use crate::eventing::fields::{Fields, boolean, number, string};
 use crate::model::{EventFilter, FieldError, Job, JobAction, JobForm};
 
 pub fn router() -> Router<ApiState> {
@@ -40,7 +41,7 @@ async fn start(
     Path(project): Path<String>,
     body: JsonBytes,
 ) -> Result<Response, Problem> {
-    let (form, dry_run) = parse(body.parse()?)?;
+    let (form, dry_run) = parse(body.fields(r#"{"action": "redeliver", "filter": {}}"#)?)?;
     if dry_run {
         return Ok(Json(state.eventing.count_for_job(&project, &form).await?).into_response());
     }
@@ -54,29 +55,21 @@ async fn cancel(
     Ok(Json(state.eventing.cancel_job(&project, &id).await?))
 }
 
-/// A job, and whether it is only to be counted. A key that is misspelt must not widen what is done.
-fn parse(object: &RawValue) -> Result<(JobForm, bool), Error> {
-    let fields_of = |object| Fields::of(object).map_err(|error| Error::Malformed(malformed(&error)));
-    if !object.get().starts_with('{') {
-        return Err(Error::field("body", "The body is an object such as {\"action\": \"redeliver\", \"filter\": {}}."));
-    }
-    let mut fields = fields_of(object)?;
+/// A job, and whether it is only to be counted. A key that is misspelt or has no value must not widen what is done.
+fn parse(mut fields: Fields<'_>) -> Result<(JobForm, bool), Error> {
     let action = fields.take("action", action);
     if action.is_none() && !fields.failed("action") {
         fields.error("action", "An action is needed: redeliver or cancel.");
     }
-    let filter = fields.take("filter", |raw| match raw.get().starts_with('{') {
-        true => Ok(raw.to_owned()),
-        false => Err("A filter is an object such as {\"status\": \"failed\"}.".to_owned()),
-    });
+    let filter = fields.take_fields("filter", r#"{"status": "failed"}"#);
     let rate = fields.take("rate", |raw| number(raw).map(|rate| rate.to_string())).unwrap_or_default();
     let dry_run = fields.take("dryRun", boolean).unwrap_or_default();
     let (mut errors, unknown) = fields.into_errors_and_unknown();
     errors.extend(unknown.into_iter().map(|key| FieldError::new(key, "There are action, filter, rate and dryRun.")));
 
     let mut parsed = EventFilter::default();
-    if let Some(filter) = filter {
-        let mut fields = fields_of(&filter)?;
+    if let Some(mut fields) = filter {
+        fields.refuse_null("A filter is text or a number; leave it out where any will do.");
         for name in EventFilter::NAMES {
             if let (Some(value), Some(field)) = (fields.take(name, text), parsed.get_mut(name)) {
                 *field = value;
@@ -101,5 +94,10 @@ fn text(raw: &RawValue) -> Result<String, String> {
     if raw.get().starts_with(['{', '[']) {
         return Err("Text or a number is expected.".into());
     }
-    string(raw).or_else(|_| Ok(raw.get().to_owned()))
+    match string(raw) {
+        // An empty filter is none in a form; here it is a value that was not filled in, and a job for everything.
+        Ok(empty) if empty.is_empty() => Err("Nothing stands here; leave the filter out where any will do.".into()),
+        Ok(text) => Ok(text),
+        Err(_) => Ok(raw.get().to_owned()),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod events;
+mod extract;
 mod health;
 mod jobs;
 mod origin;
@@ -16,9 +17,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::any;
 use http::{Method, StatusCode, Uri};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::eventing::Eventing;
+use crate::eventing::fields::string;
 use problem::Problem;
 
 pub use origin::refuse_foreign_origins;
@@ -53,6 +56,14 @@ pub fn router(shared: Shared) -> Router {
 /// Milliseconds, as answers hold them.
 fn millis(micros: u32) -> f64 {
     f64::from(micros) / 1000.0
+}
+
+/// For the key `id` of a body, which has to say what the path says.
+fn same_as_in_path<'a>(what: &'a str, name: &'a str) -> impl FnOnce(&RawValue) -> Result<(), String> + 'a {
+    move |raw| match string(raw)? {
+        same if same == name => Ok(()),
+        _ => Err(format!("The path names the {what} {name:?}, the body another one.")),
+    }
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

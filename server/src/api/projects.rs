@@ -1,14 +1,15 @@
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ApiState;
 use super::body::JsonBytes;
+use super::extract::Path;
 use super::problem::Problem;
-use crate::eventing::DefaultsInput;
-use crate::model::{Project, TriggerDefaults};
+use super::{ApiState, same_as_in_path};
+use crate::eventing::fields::{Fields, string, whole};
+use crate::eventing::{DefaultsInput, Error};
+use crate::model::{FieldError, Project, TriggerDefaults};
 
 pub fn router() -> Router<ApiState> {
     Router::new()
@@ -27,15 +28,36 @@ async fn put(
     Path(project): Path<String>,
     body: JsonBytes,
 ) -> Result<Json<Value>, Problem> {
-    #[derive(Deserialize)]
-    struct Body {
-        name: Option<String>,
-        #[serde(rename = "triggerDefaults")]
-        defaults: Option<DefaultsInput>,
+    let (title, defaults, ignored) = parse(&project, body.fields(r#"{"name": "My shop"}"#)?)?;
+    let project = state.eventing.put_project(&project, title.as_deref(), defaults).await?;
+    let mut saved = json!({ "result": shown(&project) });
+    if !ignored.is_empty() {
+        saved["ignored"] = json!(ignored);
     }
-    let body: Body = body.parse()?;
-    let project = state.eventing.put_project(&project, body.name.as_deref(), body.defaults).await?;
-    Ok(Json(json!({ "result": shown(&project) })))
+    Ok(Json(saved))
+}
+
+/// A project's name for people and what its new triggers are to get, as far as they are to change, and the keys that mean
+/// nothing.
+fn parse(name: &str, mut fields: Fields<'_>) -> Result<(Option<String>, Option<DefaultsInput>, Vec<String>), Error> {
+    fields.take("id", same_as_in_path("project", name));
+    let title = fields.take("name", string);
+    let given = fields.take_fields("triggerDefaults", r#"{"retries": 5, "timeout": 10000}"#);
+    let (mut errors, ignored) = fields.into_errors_and_unknown();
+    let defaults = given.map(|mut given| {
+        let defaults = DefaultsInput {
+            retries: given.take("retries", whole),
+            timeout: given.take("timeout", whole),
+            backoff_first: given.take("backoffFirst", whole),
+            backoff_max: given.take("backoffMax", whole),
+        };
+        let (wrong, unknown) = given.into_errors_and_unknown();
+        errors.extend(wrong);
+        let message = "The defaults are retries, timeout, backoffFirst and backoffMax.";
+        errors.extend(unknown.into_iter().map(|key| FieldError::new(key, message)));
+        defaults
+    });
+    if errors.is_empty() { Ok((title, defaults, ignored)) } else { Err(Error::Invalid(errors)) }
 }
 
 /// Deletes a project with all that it holds.

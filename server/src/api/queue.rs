@@ -1,7 +1,7 @@
 //! The public queue API.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::body::JsonBytes;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{ApiState, millis};
 use crate::eventing::request::{BadRequest, QueueRequest};
 use crate::eventing::{Error, QueuedEvent, Synchronous};
-use crate::model::{Delivery, DeliveryStatus, EventOutcome};
+use crate::model::{Delivery, EventOutcome, Wait, WaitReason};
 
 /// Tells that an idempotency key was known and nothing new was queued.
 static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -33,12 +34,7 @@ async fn queue(
     headers: HeaderMap,
     body: JsonBytes,
 ) -> Result<Response, Problem> {
-    let key = match headers.get("idempotency-key") {
-        Some(value) => Some(value.to_str().map_err(|_| {
-            Error::field("Idempotency-Key", "An idempotency key is made of printable ASCII characters in a header.")
-        })?),
-        None => None,
-    };
+    let key = idempotency_key(&headers)?;
     let request = QueueRequest::parse(&body.0, key).map_err(|bad| match bad {
         BadRequest::Malformed(message) => Error::Malformed(message),
         BadRequest::Invalid(errors) => Error::Invalid(errors),
@@ -59,6 +55,19 @@ async fn queue(
             Ok(replayed(json_response(StatusCode::ACCEPTED, &body), queued.iter().all(|event| event.replayed)))
         }
     }
+}
+
+/// The key of the header; another one that is passed over would be taken for known by the next request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let wrong = |message: &str| Error::field("Idempotency-Key", message);
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let key = keys.next();
+    if keys.next().is_some() {
+        return Err(wrong("The header stands in the request more than once; an event has one idempotency key."));
+    }
+    key.map(|key| key.to_str())
+        .transpose()
+        .map_err(|_| wrong("An idempotency key is made of printable ASCII characters in a header."))
 }
 
 /// The answer to an accepted event.
@@ -86,12 +95,12 @@ impl<'a> Receipt<'a> {
 
 /// The answer to a synchronous event.
 fn synchronous(queued: &QueuedEvent, outcome: Synchronous) -> Response {
-    let (outcome, ended) = match outcome {
-        Synchronous::Ended(outcome) => (outcome, true),
-        Synchronous::StillRunning(outcome) => (outcome, false),
+    let (outcome, waits) = match outcome {
+        Synchronous::Ended(outcome) => (outcome, None),
+        Synchronous::StillRunning(outcome, waits) => (outcome, Some(waits)),
     };
     let deliveries: Vec<_> = outcome.deliveries.iter().map(shown).collect();
-    let response = if ended && outcome.delivered() {
+    let response = if waits.is_none() && outcome.delivered() {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Body<'a> {
@@ -108,10 +117,9 @@ fn synchronous(queued: &QueuedEvent, outcome: Synchronous) -> Response {
             &Body { event_id: &outcome.event_id, result, deliveries, ignored: &queued.ignored },
         )
     } else {
-        let (status, why) = if ended {
-            (StatusCode::BAD_GATEWAY, failure(&outcome))
-        } else {
-            (StatusCode::GATEWAY_TIMEOUT, unfinished(&outcome))
+        let (status, why) = match waits {
+            None => (StatusCode::BAD_GATEWAY, failure(&outcome)),
+            Some(waits) => (StatusCode::GATEWAY_TIMEOUT, unfinished(&waits)),
         };
         let mut problem = Problem::new(status, why)
             .with("eventId", outcome.event_id)
@@ -144,14 +152,14 @@ fn failure(outcome: &EventOutcome) -> String {
     reasons.join(" ")
 }
 
-fn unfinished(outcome: &EventOutcome) -> String {
-    let waiting: Vec<_> = outcome
-        .deliveries
-        .iter()
-        .filter(|delivery| delivery.status == DeliveryStatus::Pending)
-        .map(|delivery| delivery.trigger.as_str())
-        .collect();
-    format!("No outcome yet from {}; the event is queued and delivery goes on.", waiting.join(", "))
+fn unfinished(waits: &[(String, Wait)]) -> String {
+    let told: Vec<_> = waits.iter().map(|(trigger, wait)| format!("{trigger} ({})", wait.text)).collect();
+    let goes_on = if waits.iter().all(|(_, wait)| wait.reason == WaitReason::Paused) {
+        "delivery goes on when they are resumed"
+    } else {
+        "delivery goes on"
+    };
+    format!("No outcome yet from {}; the event is queued and {goes_on}.", told.join(", "))
 }
 
 fn shown(delivery: &Delivery) -> Value {
@@ -160,12 +168,16 @@ fn shown(delivery: &Delivery) -> Value {
         let response = attempt.response.as_ref()?;
         let headers: serde_json::Map<String, Value> =
             response.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        Some(json!({
+        let mut shown = json!({
             "status": response.status,
             "headers": headers,
             "body": response.body,
             "durationMs": millis(attempt.duration_us),
-        }))
+        });
+        if response.cut {
+            shown["cut"] = true.into();
+        }
+        Some(shown)
     });
     json!({
         "trigger": delivery.trigger,

@@ -1,12 +1,13 @@
 //! How a project and its triggers do.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ApiState;
+use super::extract::{Path, Query};
 use super::problem::Problem;
 use crate::eventing::Error;
 use crate::model::{Overview, Range};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::ApiState;
 use super::body::JsonBytes;
+use super::extract::{Path, Query};
 use super::problem::Problem;
-use crate::eventing::fields::{Fields, boolean, malformed, number, string};
+use super::{ApiState, same_as_in_path};
+use crate::eventing::fields::{Fields, boolean, string, whole};
 use crate::eventing::{Error, TriggerInput};
 use crate::model::Trigger;
 
@@ -47,29 +48,15 @@ async fn put(
     Path((project, name)): Path<(String, String)>,
     body: JsonBytes,
 ) -> Result<Response, Problem> {
-    let object: &RawValue = body.parse()?;
-    if !object.get().starts_with('{') {
-        return Err(Error::field(
-            "body",
-            "The body is an object such as {\"type\": \"sent-email\", \"url\": \"https://example.com/hook\"}.",
-        )
-        .into());
-    }
-    let (input, ignored) = parse(name, object)?;
+    let fields = body.fields(r#"{"type": "sent-email", "url": "https://example.com/hook"}"#)?;
+    let (input, ignored) = parse(name, fields)?;
     let saved = state.eventing.put_trigger(&project, &input).await?;
     Ok(Json(Saved { result: Shown::of(&saved), ignored: &ignored }).into_response())
 }
 
 /// A trigger in a request, and the keys that mean nothing.
-fn parse(name: String, object: &RawValue) -> Result<(TriggerInput, Vec<String>), Error> {
-    let mut fields = Fields::of(object).map_err(|error| Error::Malformed(malformed(&error)))?;
-    fields.take("id", |raw| {
-        if string(raw)? == name {
-            Ok(())
-        } else {
-            Err(format!("The path names the trigger {name:?}, the body another one."))
-        }
-    });
+fn parse(name: String, mut fields: Fields<'_>) -> Result<(TriggerInput, Vec<String>), Error> {
+    fields.take("id", same_as_in_path("trigger", &name));
     let default = TriggerInput::default();
     let headers = |raw: &RawValue| {
         serde_json::from_str(raw.get())
@@ -91,11 +78,6 @@ fn parse(name: String, object: &RawValue) -> Result<(TriggerInput, Vec<String>),
     };
     let (errors, ignored) = fields.into_errors_and_unknown();
     if errors.is_empty() { Ok((input, ignored)) } else { Err(Error::Invalid(errors)) }
-}
-
-fn whole(raw: &RawValue) -> Result<i64, String> {
-    let number = number(raw)?;
-    if number.fract() == 0.0 { Ok(number as i64) } else { Err(format!("A whole number is expected, not {number}.")) }
 }
 
 fn object_text(raw: &RawValue) -> Result<String, String> {

@@ -21,6 +21,14 @@ impl Eventing {
         event.map(|event| event.data).ok_or_else(|| unknown_event(project, id))
     }
 
+    /// What the pending deliveries of an event wait for, by trigger.
+    pub(super) async fn waits(&self, project: &str, id: Uuid) -> Result<Vec<(String, Wait)>, Error> {
+        let event = self.store().event(project, id).await?.ok_or_else(|| unknown_event(project, id))?;
+        let runs = self.store().runs(event.project_id, id).await?;
+        let pending = runs.into_iter().filter(|run| run.status.is_none());
+        Ok(pending.map(|run| (run.trigger.clone(), wait(&run, event.due_at))).collect())
+    }
+
     /// All that is known of an event: what was sent, and every attempt of every delivery.
     pub async fn event(&self, project: &str, id: &str) -> Result<EventDetail, Error> {
         let id = event_id(id)?;

@@ -11,7 +11,7 @@ use super::fields::Members;
 use super::request::{NewEvent, QueueRequest};
 use super::{Error, Eventing, may_be_project, unknown_project};
 use crate::delivery::cloud_event::iso;
-use crate::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response, Timings};
+use crate::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, Queued, Response, Timings, Wait};
 use crate::store::{AcceptEvent, Accepted, Finished, Measured, OutcomeRow, Refusal};
 
 /// A waiting caller looks at the database this often even if nothing wakes it: another node may have delivered.
@@ -32,8 +32,8 @@ pub struct QueuedEvent {
 pub enum Synchronous {
     /// Every delivery has ended.
     Ended(EventOutcome),
-    /// Not within the wait; delivery goes on.
-    StillRunning(EventOutcome),
+    /// Not within the wait; delivery goes on. With what each trigger's delivery waits for.
+    StillRunning(EventOutcome, Vec<(String, Wait)>),
 }
 
 impl Eventing {
@@ -64,6 +64,14 @@ impl Eventing {
             // Its idempotency key was known, and it may have ended long ago.
             watch = self.engine.watch(id);
             let outcome = self.event_outcome(project, id).await?;
+            if outcome.deliveries.is_empty() {
+                return Err(Error::field(
+                    "idempotencyKey",
+                    format!(
+                        "The event of this key, {id}, went to no trigger, so nobody can answer; nothing was queued."
+                    ),
+                ));
+            }
             if outcome.pending() == 0 {
                 return Ok((queued, Synchronous::Ended(outcome)));
             }
@@ -88,7 +96,11 @@ impl Eventing {
                 return Ok((queued, Synchronous::Ended(outcome)));
             }
             if Instant::now() >= deadline {
-                return Ok((queued, Synchronous::StillRunning(outcome)));
+                let waits = self.waits(project, id).await?;
+                // Otherwise it has just ended, as the next look shows.
+                if !waits.is_empty() {
+                    return Ok((queued, Synchronous::StillRunning(outcome, waits)));
+                }
             }
         }
     }

@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a key; absent and `null` alike mean its default.
-    pub fn take<T>(&mut self, key: &str, parse: impl FnOnce(&RawValue) -> Result<T, String>) -> Option<T> {
+    pub fn take<T>(&mut self, key: &str, parse: impl FnOnce(&'a RawValue) -> Result<T, String>) -> Option<T> {
         let mut found = None;
         let mut count = 0;
         self.members.0.retain(|(name, value)| {
@@ -45,6 +45,18 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// The fields of the object that stands under a key; `example`: what it could look like.
+    pub fn take_fields(&mut self, key: &str, example: &str) -> Option<Self> {
+        self.take(key, |raw| Self::of(raw).map_err(|_| format!("An object is expected, such as {example}.")))
+    }
+
+    /// Refuses `null`, for objects in which an absent key means more than its default.
+    pub fn refuse_null(&mut self, message: &str) {
+        let null = self.members.0.iter().filter(|(_, value)| value.get() == "null");
+        let null: Vec<_> = null.map(|(key, _)| FieldError::new(key.as_ref(), message)).collect();
+        self.errors.extend(null);
     }
 
     /// Adds what is wrong with a field.
@@ -69,6 +81,11 @@ pub fn string(raw: &RawValue) -> Result<String, String> {
 
 pub fn number(raw: &RawValue) -> Result<f64, String> {
     serde_json::from_str(raw.get()).map_err(|_| format!("A number is expected, not {}.", shortened(raw)))
+}
+
+pub fn whole(raw: &RawValue) -> Result<i64, String> {
+    let number = number(raw)?;
+    if number.fract() == 0.0 { Ok(number as i64) } else { Err(format!("A whole number is expected, not {number}.")) }
 }
 
 pub fn boolean(raw: &RawValue) -> Result<bool, String> {

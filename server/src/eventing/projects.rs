@@ -1,5 +1,3 @@
-use serde::Deserialize;
-
 use super::bounds::{BACKOFF_FIRST, BACKOFF_MAX, Bounds, RETRIES, TIMEOUT};
 use super::names::Name;
 use super::{Error, Eventing, unknown_project};
@@ -26,8 +24,7 @@ impl ProjectRow {
 }
 
 /// What new triggers of a project are to get, as asked for: whole numbers, and nothing else checked.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultsInput {
     pub retries: Option<i64>,
     /// Milliseconds, like the rest.
