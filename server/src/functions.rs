@@ -33,9 +33,7 @@ impl FromServerFnError for Failure {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let message = match error {
-            ServerFnErrorErr::Request(_) => {
-                "The server cannot be reached. What you typed is still here; try again in a moment.".to_owned()
-            }
+            ServerFnErrorErr::Request(_) => "The server cannot be reached. Try again in a moment.".to_owned(),
             other => format!("The server's answer could not be used ({other})."),
         };
         Self { message, not_found: false }
@@ -66,7 +64,7 @@ pub async fn load_settings(project: String) -> Result<ProjectSettings, Failure> 
 
 /// Gives a project another title.
 #[server(endpoint = "rename_project", input = Json)]
-pub async fn rename_project(project: String, form: ProjectForm) -> Result<Submitted<()>, Failure> {
+pub async fn rename_project(project: String, form: ProjectForm) -> Result<Submitted<String>, Failure> {
     on_server::submitted(on_server::eventing()?.rename_project(&project, &form).await)
 }
 

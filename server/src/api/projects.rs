@@ -8,7 +8,7 @@ use super::extract::Path;
 use super::problem::Problem;
 use super::{ApiState, same_as_in_path};
 use crate::eventing::fields::{Fields, string, whole};
-use crate::eventing::{DefaultsInput, Error};
+use crate::eventing::{DefaultsInput, Error, ProjectInput};
 use crate::model::{FieldError, Project, TriggerDefaults};
 
 pub fn router() -> Router<ApiState> {
@@ -28,8 +28,8 @@ async fn put(
     Path(project): Path<String>,
     body: JsonBytes,
 ) -> Result<Json<Value>, Problem> {
-    let (title, defaults, ignored) = parse(&project, body.fields(r#"{"name": "My shop"}"#)?)?;
-    let project = state.eventing.put_project(&project, title.as_deref(), defaults).await?;
+    let (input, ignored) = parse(&project, body.fields(r#"{"name": "My shop"}"#)?)?;
+    let project = state.eventing.put_project(&project, input).await?;
     let mut saved = json!({ "result": shown(&project) });
     if !ignored.is_empty() {
         saved["ignored"] = json!(ignored);
@@ -37,9 +37,8 @@ async fn put(
     Ok(Json(saved))
 }
 
-/// A project's name for people and what its new triggers are to get, as far as they are to change, and the keys that mean
-/// nothing.
-fn parse(name: &str, mut fields: Fields<'_>) -> Result<(Option<String>, Option<DefaultsInput>, Vec<String>), Error> {
+/// A project in a request, and the keys that mean nothing.
+fn parse(name: &str, mut fields: Fields<'_>) -> Result<(ProjectInput, Vec<String>), Error> {
     fields.take("id", same_as_in_path("project", name));
     let title = fields.take("name", string);
     let given = fields.take_fields("triggerDefaults", r#"{"retries": 5, "timeout": 10000}"#);
@@ -57,7 +56,7 @@ fn parse(name: &str, mut fields: Fields<'_>) -> Result<(Option<String>, Option<D
         errors.extend(unknown.into_iter().map(|key| FieldError::new(key, message)));
         defaults
     });
-    if errors.is_empty() { Ok((title, defaults, ignored)) } else { Err(Error::Invalid(errors)) }
+    if errors.is_empty() { Ok((ProjectInput { title, defaults }, ignored)) } else { Err(Error::Invalid(errors)) }
 }
 
 /// Deletes a project with all that it holds.

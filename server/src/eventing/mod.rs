@@ -31,7 +31,7 @@ use crate::store::{ProjectRow, Store};
 pub use error::Error;
 pub use events::{QueuedEvent, Synchronous, result_of};
 pub use live::Live;
-pub use projects::DefaultsInput;
+pub use projects::{DefaultsInput, ProjectInput};
 pub use triggers::TriggerInput;
 
 /// All that a user can ask for. Cheap to clone.

@@ -33,6 +33,14 @@ pub struct DefaultsInput {
     pub backoff_max: Option<i64>,
 }
 
+/// A project as asked for: `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectInput {
+    /// Its name for people.
+    pub title: Option<String>,
+    pub defaults: Option<DefaultsInput>,
+}
+
 impl DefaultsInput {
     /// A form's numbers, and what was wrong with them.
     fn from_form(form: &DefaultsForm) -> (Self, Vec<FieldError>) {
@@ -95,13 +103,14 @@ impl Eventing {
         Ok(ProjectSettings { project: row.into(), pending, limits: self.limits.to_vec() })
     }
 
-    /// Gives a project the title of a form; the name where it is empty.
-    pub async fn rename_project(&self, name: &str, form: &ProjectForm) -> Result<(), Error> {
+    /// Gives a project the title of a form; the name where it is empty. Gives the title.
+    pub async fn rename_project(&self, name: &str, form: &ProjectForm) -> Result<String, Error> {
         let title = title(&form.title).map_err(|message| Error::field("title", message))?;
-        if !self.store().rename_project(name, title.as_deref().unwrap_or(name)).await? {
+        let title = title.unwrap_or_else(|| name.to_owned());
+        if !self.store().rename_project(name, &title).await? {
             return Err(unknown_project(name));
         }
-        Ok(())
+        Ok(title)
     }
 
     /// Sets what new triggers of a project get, from a form; those that exist stay as they are.
@@ -136,16 +145,11 @@ impl Eventing {
         Ok(deleted.cancelled)
     }
 
-    /// Creates a project, or renames it for people where a title is given; with `defaults`, also sets what its new triggers get.
-    pub async fn put_project(
-        &self,
-        name: &str,
-        new_title: Option<&str>,
-        defaults: Option<DefaultsInput>,
-    ) -> Result<Project, Error> {
+    /// Creates a project, or changes what is asked for of the one that there is.
+    pub async fn put_project(&self, name: &str, input: ProjectInput) -> Result<Project, Error> {
         let name = Name::parse(name).map_err(|message| Error::field("project", message))?;
-        let title = title(new_title.unwrap_or_default()).map_err(|message| Error::field("name", message))?;
-        let defaults = defaults.map(|defaults| defaults.check(Vec::new())).transpose()?;
+        let title = title(&input.title.unwrap_or_default()).map_err(|message| Error::field("name", message))?;
+        let defaults = input.defaults.map(|defaults| defaults.check(Vec::new())).transpose()?;
         self.store().put_project(name.as_str(), title.as_deref()).await?;
         if let Some(defaults) = defaults {
             self.store().set_trigger_defaults(name.as_str(), &defaults).await?;
