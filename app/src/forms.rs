@@ -133,7 +133,7 @@ async fn settings(State(eventing): State<Eventing>, Path(project): Path<String>,
     let mut defaults = None;
     let here = format!("/projects/{project}/settings");
     let done = match intent.as_str() {
-        "rename" => eventing.rename_project(&project, &form).await.map(|()| here),
+        "rename" => eventing.rename_project(&project, &form).await.map(|_| here),
         "defaults" => {
             let form = defaults.insert(values.parse::<DefaultsForm>());
             eventing.set_trigger_defaults(&project, form).await.map(|()| here)

@@ -1,5 +1,7 @@
 //! Pages that renew themselves: the server says when something has changed, and the page asks for its data again.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::wasm_bindgen::prelude::Closure;
@@ -12,13 +14,21 @@ use crate::PageState;
 pub struct Live {
     on: RwSignal<bool>,
     connected: RwSignal<bool>,
+    /// What is shown may be old.
+    broken: RwSignal<bool>,
 }
+
+/// Until a line is tried again that the browser has given up.
+const AGAIN: Duration = Duration::from_secs(5);
 
 impl Live {
     /// Calls back whenever something has changed in the project, unless it is switched off.
     pub fn follow(project: Memo<String>, changed: Callback<()>) -> Self {
-        let live = Self { on: RwSignal::new(true), connected: RwSignal::new(false) };
+        let live = Self { on: RwSignal::new(true), connected: RwSignal::new(false), broken: RwSignal::new(false) };
+        let lines = RwSignal::new(0_u32);
+        let missed = StoredValue::new(false);
         Effect::new(move |_| {
+            lines.track();
             if !live.on.get() {
                 return;
             }
@@ -27,15 +37,24 @@ impl Live {
             let mark = PageState::take_mark().unwrap_or_default();
             let url = format!("/v1/api/{}/eventing/events/live?mark={mark}", project.get());
             let Ok(source) = EventSource::new(&url) else { return };
-            let mut opened = false;
             let open = Closure::<dyn FnMut()>::new(move || {
                 _ = live.connected.try_set(true);
+                _ = live.broken.try_set(false);
                 // What happened while the line was broken is not told again.
-                if std::mem::replace(&mut opened, true) {
+                if missed.try_update_value(std::mem::take) == Some(true) {
                     changed.run(());
                 }
             });
-            let broken = Closure::<dyn FnMut()>::new(move || _ = live.connected.try_set(false));
+            let line = source.clone();
+            let broken = Closure::<dyn FnMut()>::new(move || {
+                _ = live.connected.try_set(false);
+                _ = live.broken.try_set(true);
+                _ = missed.try_set_value(true);
+                // After an answer that is none, as of a proxy without its server, the browser gives up.
+                if line.ready_state() == EventSource::CLOSED {
+                    set_timeout(move || _ = lines.try_update(|lines| *lines += 1), AGAIN);
+                }
+            });
             let told = Closure::<dyn FnMut()>::new(move || changed.run(()));
             source.set_onopen(Some(open.as_ref().unchecked_ref()));
             source.set_onerror(Some(broken.as_ref().unchecked_ref()));
@@ -56,11 +75,13 @@ impl Live {
 pub fn LiveSwitch(live: Live) -> impl IntoView {
     let hydrated = RwSignal::new(false);
     Effect::new(move |_| hydrated.set(true));
-    let text = move || match (live.on.get(), live.connected.get()) {
-        (true, true) => "Live",
-        (true, false) => "Connecting…",
-        (false, _) => "Held still",
+    let text = move || match (live.on.get(), live.connected.get(), live.broken.get()) {
+        (true, true, _) => "Live",
+        (true, false, false) => "Connecting…",
+        (true, false, true) => "Connection lost",
+        (false, ..) => "Held still",
     };
+    let lost = move || live.on.get() && live.broken.get();
     view! {
         // Its room is there from the start and the same for each of its texts, so that nothing beside it moves. On a phone it is
         // a line of its own.
@@ -69,10 +90,12 @@ pub fn LiveSwitch(live: Live) -> impl IntoView {
             aria-pressed=move || live.on.get().to_string()
             title="Renew the page whenever something changes"
             on:click=move |_| live.on.update(|on| *on = !*on)
-            class="inline-flex items-center sm:justify-end gap-2 w-full sm:w-32 h-9 sm:px-3 rounded-md text-sm text-soft cursor-pointer hover:bg-sunken hover:text-ink"
+            class="inline-flex items-center sm:justify-end gap-2 w-full sm:w-40 h-9 sm:px-3 rounded-md text-sm whitespace-nowrap cursor-pointer hover:bg-sunken hover:text-ink"
             class:awaited=move || !hydrated.get()
+            class:text-bad=lost
+            class:text-soft=move || !lost()
         >
-            <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "inline-flex w-2 h-2 rounded-full bg-good" } else { "inline-flex w-2 h-2 rounded-full border border-soft" }></span>
+            <span aria-hidden="true" class=move || if live.on.get() && live.connected.get() { "inline-flex shrink-0 w-2 h-2 rounded-full bg-good" } else { "inline-flex shrink-0 w-2 h-2 rounded-full border border-soft" }></span>
             {text}
         </button>
     }

@@ -66,6 +66,16 @@ where
     (loaded, Callback::new(look))
 }
 
+/// Loads something again that could not be loaded.
+pub fn load_where_failed<T>(loaded: Loaded<T>)
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    if loaded.with_untracked(|loaded| matches!(loaded, Some(Err(failure)) if !failure.not_found)) {
+        loaded.refetch();
+    }
+}
+
 /// Looks at what has become of something, which may be answered in another order.
 #[derive(Default)]
 struct Looks {

@@ -250,3 +250,45 @@ test("triggers show their health, are found, and have figures over time", async 
   await expect(page.getByRole("row", { name: "healthy" })).toBeHidden();
   await expect(page.getByRole("row", { name: "idle" })).toBeVisible();
 });
+
+test.describe("a server that is away", () => {
+  test.use({ foreseen: /status of 502/ });
+
+  test("is told, and the page comes back with it", async ({ page, project, server }) => {
+    await server.queue(project, { type: "first", data: {} });
+    await page.goto(eventsPage(project));
+    const live = page.getByRole("button", { name: "Live", exact: true });
+    await expect(live).toBeVisible();
+    const away = ["**/api/*", "**/events/live*"];
+    // As a proxy without its server answers.
+    for (const path of away) await page.route(path, (route) => route.fulfill({ status: 502, body: "" }));
+    await live.click();
+    await page.getByRole("button", { name: "Held still" }).click();
+    await expect(page.getByRole("button", { name: "Connection lost" })).toBeVisible();
+    await expect(page.getByTestId("events")).toContainText("first");
+    await page.getByLabel("Status").selectOption("no-trigger");
+    await page.getByRole("button", { name: "Filter", exact: true }).click();
+    await expect(page.getByRole("heading", { name: "This page cannot be shown" })).toBeVisible();
+    await expect(page.getByRole("link", { name: "Try again" })).toBeVisible();
+    for (const path of away) await page.unroute(path);
+    await expect(page.getByTestId("events")).toContainText("first", { timeout: 15_000 });
+    await expect(live).toBeVisible();
+    await expect(page).toHaveURL(/status=no-trigger/);
+  });
+});
+
+test("a bulk job says which deliveries it means", async ({ page, project }) => {
+  for (const [filter, meant] of [["", "Every ended delivery"], ["status=failed&", "Every failed delivery"]]) {
+    await page.goto(`${eventsPage(project)}?${filter}bulk=redeliver`);
+    await expect(page.getByTestId("bulk-count")).toContainText(meant);
+  }
+});
+
+test("an event of a long type fits its page", async ({ page, project, server }) => {
+  const { eventId } = await server.queue(project, { type: "t".repeat(255), data: {} });
+  for (const path of [eventsPage(project), `${eventsPage(project)}/${eventId}`]) {
+    await page.goto(path);
+    const [wanted, there] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    expect(wanted, path).toBeLessThanOrEqual(there);
+  }
+});

@@ -72,6 +72,7 @@ test("keys lead through a project", async ({ page, project, server }) => {
 
 test("closing a dialog gives the focus back, and what was done is said", async ({ page, project, server }) => {
   await server.trigger(project, "one", "t", "http://127.0.0.1:9000/");
+  await server.trigger(project, "two", "t", "http://127.0.0.1:9000/");
   await page.goto(triggersPage(project));
   await page.getByRole("link", { name: "Edit one" }).press("Enter");
   await expect(page.getByRole("dialog", { name: "Edit one" })).toBeVisible();
@@ -85,4 +86,9 @@ test("closing a dialog gives the focus back, and what was done is said", async (
   await expect(page.getByRole("link", { name: "Edit one" })).toBeFocused();
   await page.getByRole("button", { name: "Pause one" }).press("Enter");
   await expect(page.getByRole("button", { name: "Resume one" })).toBeFocused();
+
+  await page.getByRole("link", { name: "Delete one" }).press("Enter");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter");
+  await expect(page.getByRole("status")).toHaveText("Trigger deleted");
+  await expect(page.getByRole("link", { name: "Trigger two" })).toBeFocused();
 });

@@ -101,3 +101,41 @@ test("an address that names no trigger says so", async ({ page, project }) => {
   await page.goto(`${triggersPage(project)}?edit=nobody`);
   await expect(page.getByRole("dialog", { name: "No such trigger" })).toBeVisible();
 });
+
+test("a mistake that is folded away is led to", async ({ page, project }) => {
+  await page.goto(`${triggersPage(project)}?add`);
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Trigger Name").fill("one");
+  await dialog.getByLabel("Type").fill("t");
+  await dialog.getByLabel("Webhook URL").fill("http://127.0.0.1:1/");
+  const concurrency = dialog.getByLabel("Concurrency");
+  await dialog.getByText("Advanced").click();
+  await concurrency.fill("0");
+  await dialog.getByText("Advanced").click();
+  await expect(concurrency).toBeHidden();
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(concurrency).toBeFocused();
+  await expect(concurrency).toHaveAccessibleDescription(/from 1 to/);
+});
+
+test("a long name and a long type leave the rest of the table in reach", async ({ page, project, server }) => {
+  await server.trigger(project, "n".repeat(128), "t".repeat(255), `http://127.0.0.1:1/${"u".repeat(500)}`);
+  await server.trigger(project, "short", "t", "http://127.0.0.1:1/");
+  await page.goto(triggersPage(project));
+  const table = await page.getByRole("table").last().boundingBox();
+  const last = await page.getByRole("link", { name: "Delete short" }).boundingBox();
+  expect(last!.x + last!.width).toBeLessThanOrEqual(table!.x + table!.width);
+  const frame = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  expect(frame[0]).toBeLessThanOrEqual(frame[1]);
+  const name = await page.getByText("short", { exact: true }).boundingBox();
+  expect(name!.height, "on one line").toBeLessThan(30);
+});
+
+test("a webhook that is down shows before a delivery has failed for good", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook(() => ({ status: 500 }));
+  await server.trigger(project, "down", "t", receiver.url, { retries: 100 });
+  await server.queue(project, { type: "t", data: {} });
+  await expect.poll(() => receiver.events.length).toBeGreaterThan(1);
+  await page.goto(triggersPage(project));
+  await expect(page.getByRole("row", { name: "down" })).toContainText(/attempts? failed and (is|are) tried again/);
+});

@@ -12,13 +12,13 @@ impl Kind {
     fn classes(self) -> &'static str {
         match self {
             Self::Primary => {
-                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-accent text-on-accent hover:bg-accent-strong disabled:opacity-60"
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-accent text-on-accent hover:bg-accent-strong"
             }
             Self::Plain => {
-                "inline-flex items-center justify-center gap-1.5 h-9 px-3 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer border border-line bg-surface text-ink hover:bg-sunken disabled:opacity-60"
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer border border-line bg-surface text-ink hover:bg-sunken"
             }
             Self::Danger => {
-                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-bad hover:opacity-90 disabled:opacity-60"
+                "inline-flex items-center justify-center gap-1.5 h-9 px-3.5 rounded-md text-sm font-medium whitespace-nowrap cursor-pointer bg-bad text-on-bad hover:opacity-90"
             }
         }
     }
@@ -54,7 +54,8 @@ pub fn SmallButton(
     }
 }
 
-/// The button that sends a form; while it is being sent it says so and cannot be pressed again.
+/// The button that sends a form; while it is being sent it says so and does nothing. It keeps the focus meanwhile, which a
+/// disabled one would lose.
 #[component]
 pub fn SubmitButton(
     kind: Kind,
@@ -68,7 +69,19 @@ pub fn SubmitButton(
 ) -> impl IntoView {
     let waiting = pending_text.unwrap_or_else(|| text.clone());
     view! {
-        <button type="submit" class=kind.classes() disabled=pending aria-label=label aria-keyshortcuts=shortcut title=shortcut.map(|_| "Ctrl+Enter")>
+        <button
+            type="submit"
+            class=kind.classes()
+            aria-disabled=move || pending.get().then_some("true")
+            on:click=move |event| {
+                if pending.get_untracked() {
+                    event.prevent_default();
+                }
+            }
+            aria-label=label
+            aria-keyshortcuts=shortcut
+            title=shortcut.map(|_| "Ctrl+Enter")
+        >
             {move || if pending.get() { waiting.clone() } else { text.clone() }}
         </button>
     }

@@ -41,7 +41,7 @@ pub fn Dialog(
         >
             <div class="sticky top-0 z-10 flex items-center justify-between gap-4 border-b border-line bg-surface px-5 py-3">
                 <h2 id="dialog-title" class="text-base font-semibold text-ink">{title}</h2>
-                <a href=close aria-label="Close" class="inline-flex items-center justify-center w-9 h-9 -mr-2 rounded-md text-soft hover:bg-sunken hover:text-ink">
+                <a href=close aria-label="Close" class="inline-flex shrink-0 items-center justify-center w-9 h-9 -mr-2 rounded-md text-soft hover:bg-sunken hover:text-ink">
                     <svg aria-hidden="true" width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.75" stroke-linecap="round">
                         <path d="M3.5 3.5l9 9m0-9l-9 9"/>
                     </svg>

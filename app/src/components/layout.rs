@@ -67,7 +67,7 @@ pub fn PageHeading(
 ) -> impl IntoView {
     view! {
         <div class="mb-5 flex flex-wrap items-end justify-between gap-3">
-            <div>
+            <div class="min-w-0">
                 {(!above.is_empty())
                     .then(|| {
                         let links = above
@@ -81,7 +81,7 @@ pub fn PageHeading(
                             .collect_view();
                         view! { <nav aria-label="Breadcrumb" class="mb-1 text-sm text-soft">{links}</nav> }
                     })}
-                <h1 class="text-xl font-semibold tracking-tight text-ink">{title}</h1>
+                <h1 class="text-xl font-semibold tracking-tight text-ink anywhere">{title}</h1>
             </div>
             // On a phone a line of its own, however little there is in it: its texts change.
             {children.map(|children| view! { <div class="flex w-full sm:w-auto flex-wrap items-center gap-2">{children()}</div> })}

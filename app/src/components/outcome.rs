@@ -5,7 +5,7 @@ use server::functions::load_outcome;
 use server::model::{Attempt, Delivery, DeliveryStatus, EventOutcome};
 use web_sys::js_sys::Date;
 
-use super::words::{course, milliseconds, what_went_wrong};
+use super::words::{course, milliseconds, standing, what_went_wrong};
 use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, When};
 use crate::load::load_live;
 
@@ -89,6 +89,13 @@ fn Outcome(project: String, outcome: EventOutcome, synchronous: bool, form: &'st
     let due = (outcome.pending() > 0 && untouched)
         .then(|| view! { <span>"due "<When at=outcome.scheduled_at.clone()/></span> });
     // Where the only answer is the result, it stands below already.
+    let cut = outcome.deliveries.iter().find(|delivery| delivery.status == DeliveryStatus::Delivered);
+    let cut = cut.and_then(|delivery| delivery.last()?.response.as_ref()).is_some_and(|response| response.cut);
+    let result_label = if cut {
+        "Result, as a synchronous caller gets it: the first 64 KiB of the body, as text"
+    } else {
+        "Result, as a synchronous caller gets it"
+    };
     let result = outcome.result.clone().filter(|result| {
         let bodies: Vec<_> =
             outcome.deliveries.iter().filter_map(|delivery| delivery.last()?.response.as_ref()).collect();
@@ -113,7 +120,7 @@ fn Outcome(project: String, outcome: EventOutcome, synchronous: bool, form: &'st
                 .map(|result| {
                     view! {
                         <div class="mb-3" data-testid="result">
-                            <p class="mb-1 text-xs font-medium text-soft">"Result, as a synchronous caller gets it"</p>
+                            <p class="mb-1 text-xs font-medium text-soft">{result_label}</p>
                             <div tabindex="0" role="group" aria-label="Result" class="max-h-60 overflow-auto rounded-md border border-line bg-sunken p-2.5">
                                 <JsonTree text=result/>
                             </div>
@@ -139,18 +146,20 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
     let response = last.and_then(|attempt| attempt.response);
     let status = response.as_ref().map(|response| format!("HTTP {}", response.status));
     let failed = delivery.status == DeliveryStatus::Failed;
+    let told = standing(delivery.status, !delivery.history.is_empty());
+    let nothing_yet = wrong.is_none() && delivery.history.is_empty();
     view! {
         <article class="rounded-md border border-line bg-surface" data-testid="delivery">
-            <div class="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line px-3 py-2 text-sm">
-                <StatusBadge tone=Tone::from(delivery.status) text=delivery.status.as_str()/>
-                <span class="font-medium text-ink">{delivery.trigger}</span>
+            <div class="flex flex-wrap items-center gap-x-3 gap-y-1 px-3 py-2 text-sm">
+                <StatusBadge tone=Tone::from(delivery.status) text=told/>
+                <span class="min-w-0 font-medium text-ink">{delivery.trigger}</span>
                 <span class="ml-auto flex flex-wrap gap-x-3 text-xs text-soft tabular-nums">
                     {status.map(|status| view! { <span class="font-medium text-ink" data-testid="http-status">{status}</span> })}
                     {duration.map(|duration| view! { <span data-testid="duration">{duration}</span> })}
                     <span>{attempts}</span>
                 </span>
             </div>
-            <div class="flex flex-col gap-2 p-3">
+            <div class="flex flex-col gap-2 border-t border-line p-3" class:hidden=nothing_yet>
                 {wrong.map(|wrong| view! { <p class="text-sm text-bad" data-testid="delivery-error">{wrong}</p> })}
                 {course.map(|course| view! { <p class="text-xs text-soft tabular-nums" data-testid="course">{course}</p> })}
                 {response.map(|response| view! { <ResponseView response=response/> })}

@@ -7,7 +7,7 @@ use server::functions::Failure;
 use server::model::{FieldError, Submitted};
 use web_sys::js_sys::Array;
 use web_sys::wasm_bindgen::JsCast;
-use web_sys::{FormData, HtmlFormElement};
+use web_sys::{FormData, HtmlElement, HtmlFormElement};
 
 const UNREADABLE: &str = "The form cannot be read. Load the page again.";
 
@@ -31,10 +31,23 @@ pub fn on_submitted<I, T>(
         Some(Ok(Submitted::Invalid(wrong))) => {
             errors.set(wrong);
             failure.set(None);
+            request_animation_frame(lead_to_mistake);
         }
         Some(Err(error)) => failure.set(Some(error.message)),
         None => {}
     });
+}
+
+/// Leads to the first field that is wrong, also where it is out of sight or folded away.
+fn lead_to_mistake() {
+    let find = |selectors| document().query_selector(selectors).ok().flatten();
+    let wrong = find("dialog[open] [aria-invalid=true]").or_else(|| find("form [aria-invalid=true]"));
+    if let Some(field) = wrong.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
+        if let Ok(Some(folded)) = field.closest("details:not([open])") {
+            folded.toggle_attribute("open").ok();
+        }
+        field.focus().ok();
+    }
 }
 
 /// What a form does when it is submitted: what was typed goes to its action instead of to the page's address.
@@ -49,6 +62,7 @@ where
     move |event| {
         event.prevent_default();
         match typed_into(&event) {
+            Ok(_) if form.pending().get_untracked() => {}
             Ok(typed) => drop(form.dispatch(typed)),
             Err(error) => failure.set(Some(error)),
         }

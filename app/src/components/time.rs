@@ -81,10 +81,17 @@ pub fn When(
     /// ISO 8601 in UTC, such as `2019-10-19T12:40:50.053Z`.
     #[prop(into)]
     at: String,
+    /// Exactly when stands beside it.
+    #[prop(optional)]
+    exactly: bool,
 ) -> impl IntoView {
     let exact = exact(&at);
     let text = use_context::<Clock>().and_then(|clock| clock.relative(&at)).unwrap_or_else(|| exact.clone());
-    view! { <time datetime=at title=exact class="whitespace-nowrap tabular-nums">{text}</time> }
+    let (title, beside) = if exactly { (None, Some(exact)) } else { (Some(exact), None) };
+    view! {
+        <time datetime=at title=title class="whitespace-nowrap tabular-nums">{text}</time>
+        {beside.map(|exact| view! { " " <span class="text-xs text-soft whitespace-nowrap tabular-nums">{exact}</span> })}
+    }
 }
 
 /// An ISO 8601 instant in UTC as people read it, to the second: `2019-10-19 12:40:50 UTC`.

@@ -1,6 +1,6 @@
 //! What happened, as people say it.
 
-use server::model::{Attempt, Delivery};
+use server::model::{Attempt, Delivery, DeliveryStatus};
 
 use super::{fixed, grouped};
 
@@ -30,6 +30,11 @@ pub fn course(attempt: &Attempt) -> Option<String> {
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("{} · total {}", parts.join(" · "), milliseconds(attempt.duration_us)))
+}
+
+/// Where a delivery stands; `tried`: an attempt of it has failed.
+pub fn standing(status: DeliveryStatus, tried: bool) -> &'static str {
+    if tried && status == DeliveryStatus::Pending { "retrying" } else { status.as_str() }
 }
 
 /// How many times, in words while they are few.

@@ -74,6 +74,10 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
     let bar = job.total.filter(|total| *total > 0 && job.state == JobState::Running).map(|total| {
         view! { <progress class="w-full" max=total.to_string() value=job.done.min(total).to_string() aria-label="Progress"></progress> }
     });
+    let changed_text = match job.deliveries {
+        1 => ", 1 delivery changed".to_owned(),
+        n => format!(", {} deliveries changed", grouped(n)),
+    };
     let rate = job.rate.map(|rate| format!(", at most {rate} a second"));
     let stop = (job.state == JobState::Running)
         .then(|| view! { <Stop project=project.clone() job=job.id.clone() changed=changed/> });
@@ -87,7 +91,7 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
                 {stop}
             </div>
             {bar}
-            <p class="text-xs text-soft tabular-nums">{progress} {format!(", {} deliveries changed", grouped(job.deliveries))} {rate}</p>
+            <p class="text-xs text-soft tabular-nums">{progress} {changed_text} {rate}</p>
         </li>
     }
 }

@@ -35,12 +35,15 @@ fn FailurePage(failure: Failure) -> impl IntoView {
         });
     }
     let title = if failure.not_found { "Not found" } else { "This page cannot be shown" };
+    // The same address, loaded anew.
+    let again = (!failure.not_found)
+        .then(|| view! { <a href="" rel="external" class="mr-4 text-accent-text hover:underline">"Try again"</a> });
     view! {
         <Title text=title/>
         <div class="rounded-lg border border-line bg-surface px-6 py-12 text-center">
             <h1 class="text-lg font-semibold text-ink">{title}</h1>
             <p role="alert" class="mx-auto mt-2 max-w-xl text-sm text-soft">{failure.message}</p>
-            <p class="mt-4 text-sm"><a href="/projects" class="text-accent-text hover:underline">"All projects"</a></p>
+            <p class="mt-4 text-sm">{again}<a href="/projects" class="text-accent-text hover:underline">"All projects"</a></p>
         </div>
     }
 }

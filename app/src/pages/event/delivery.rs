@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run, Wait, WaitReason};
 
 use super::act::{Act, Action};
-use crate::components::words::{course, milliseconds};
+use crate::components::words::{course, milliseconds, standing};
 use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, When};
 
 /// One trigger's delivery: where it stands, what it waits for, and every attempt of every run.
@@ -14,6 +14,7 @@ pub fn DeliverySection(
     changed: Callback<()>,
 ) -> impl IntoView {
     let DeliveryDetail { trigger, deleted, status, request, wait, runs } = delivery;
+    let told = standing(status, runs.last().is_some_and(|run| !run.attempts.is_empty()));
     let action = match status {
         DeliveryStatus::Pending => Some((Action::Cancel, "Cancel")),
         _ if deleted => None,
@@ -23,10 +24,11 @@ pub fn DeliverySection(
         view! { <Act project=project.clone() event=event trigger=Some(trigger.clone()) action=action text=text changed=changed/> }
     });
     let name = if deleted {
-        view! { <span class="font-medium text-ink">{trigger.clone()}</span> <span class="text-xs text-soft">"deleted"</span> }.into_any()
+        view! { <span class="min-w-0 font-medium text-ink anywhere">{trigger.clone()}</span> <span class="text-xs text-soft">"deleted"</span> }.into_any()
     } else {
         let href = format!("/projects/{project}/event-triggers?edit={trigger}");
-        view! { <a href=href class="font-medium text-ink hover:underline">{trigger.clone()}</a> }.into_any()
+        view! { <a href=href class="min-w-0 font-medium text-ink anywhere hover:underline">{trigger.clone()}</a> }
+            .into_any()
     };
     let several = runs.len() > 1;
     let newest = runs.len().saturating_sub(1);
@@ -39,7 +41,7 @@ pub fn DeliverySection(
     view! {
         <article aria-label=format!("Delivery to {trigger}") data-testid="delivery" class="rounded-lg border border-line bg-surface">
             <header class="flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2.5 text-sm">
-                <StatusBadge tone=Tone::from(status) text=status.as_str()/>
+                <StatusBadge tone=Tone::from(status) text=told/>
                 {name}
                 <span class="ml-auto">{act}</span>
             </header>
@@ -129,7 +131,7 @@ fn AttemptView(attempt: Attempt, open: bool) -> impl IntoView {
                     <StatusBadge tone=tone text=text/>
                     {status.map(|status| view! { <span class="font-medium text-ink tabular-nums" data-testid="http-status">{status}</span> })}
                     <span class="text-soft tabular-nums">{milliseconds(attempt.duration_us)}</span>
-                    <span class="ml-auto text-soft"><When at=attempt.started_at/></span>
+                    <span class="sm:ml-auto text-soft"><When at=attempt.started_at exactly=true/></span>
                 </summary>
                 <div class="mt-2 flex flex-col gap-2">
                     {attempt.error.map(|error| view! { <p class="text-sm text-bad" data-testid="delivery-error">{error}</p> })}

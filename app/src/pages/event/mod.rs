@@ -48,6 +48,7 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
     let status = |status| deliveries.iter().any(|delivery| delivery.status == status);
     let (waits, ended) =
         (status(DeliveryStatus::Pending), deliveries.iter().any(|one| one.status != DeliveryStatus::Pending));
+    let several = deliveries.len() > 1;
     let redeliverable = ended || deliveries.is_empty();
     let again = deliveries.iter().find(|delivery| !delivery.deleted).map(|delivery| {
         let href = format!("/projects/{project}/event-triggers?trigger={}&from={}", delivery.trigger, summary.id);
@@ -78,12 +79,12 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
             <LiveSwitch live=live/>
             {again}
             {button(Action::Cancel, waits, "Cancel")}
-            {button(Action::Redeliver, redeliverable, if ended { "Redeliver" } else { "Deliver" })}
+            {button(Action::Redeliver, redeliverable, if !ended { "Deliver" } else if several { "Redeliver all" } else { "Redeliver" })}
         </PageHeading>
         <dl class="mb-5 grid grid-cols-2 lg:grid-cols-4 gap-x-6 gap-y-3 rounded-lg border border-line bg-surface px-4 py-3 text-sm">
             <Fact name="Status"><EventBadge status=summary.status/></Fact>
-            <Fact name="Accepted"><When at=summary.accepted_at/></Fact>
-            <Fact name="Scheduled"><When at=summary.scheduled_at/></Fact>
+            <Fact name="Accepted"><When at=summary.accepted_at exactly=true/></Fact>
+            <Fact name="Scheduled"><When at=summary.scheduled_at exactly=true/></Fact>
             <Fact name="Event id"><a href=path class="font-mono text-xs break-all text-ink" data-testid="event-id">{summary.id}</a></Fact>
         </dl>
         <div class="grid grid-cols-1 lg:grid-cols-[1fr_26rem] items-start gap-5">

@@ -32,15 +32,21 @@ pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> im
     let navigate = use_navigate();
     on_submitted(start, errors, failure, move |_| navigate(&jobs, Default::default()));
     let (title, button, effect) = match action {
-        JobAction::Redeliver => (
-            "Redeliver events",
-            "Redeliver",
-            "Every ended delivery of them is queued again under the same event id, so that a webhook can tell that it knows the event.",
-        ),
+        JobAction::Redeliver => {
+            // What a filter by status finds an event by is what is sent again.
+            let which = match filter.status.as_str() {
+                ended @ ("failed" | "cancelled" | "delivered") => ended,
+                _ => "ended",
+            };
+            let effect = format!(
+                "Every {which} delivery of them is queued again under the same event id, so that a webhook can tell that it knows the event."
+            );
+            ("Redeliver events", "Redeliver", effect)
+        }
         JobAction::Cancel => (
             "Cancel events",
             "Cancel deliveries",
-            "Every delivery of them that waits is cancelled; one that is under way is left.",
+            "Every delivery of them that waits is cancelled; one that is under way is left.".to_owned(),
         ),
     };
     view! {

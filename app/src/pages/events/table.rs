@@ -60,9 +60,9 @@ fn Row(project: String, event: EventSummary) -> impl IntoView {
     view! {
         <tr class="hover:bg-sunken">
             <td data-label="Status" class="px-4 py-2 whitespace-nowrap"><EventBadge status=event.status/></td>
-            <td data-label="Type" class="px-3 py-2 font-mono text-xs text-ink break-words">{event.event_type}</td>
+            <td data-label="Type" class="px-3 py-2 font-mono text-xs text-ink"><span class="clamped max-w-64">{event.event_type}</span></td>
             <td data-label="Event" class="px-3 py-2 font-mono text-xs">
-                <a href=path class="text-accent-text hover:underline break-all">{event.id}</a>
+                <a href=path class="text-accent-text hover:underline break-all lg:whitespace-nowrap">{event.id}</a>
             </td>
             <td data-label="Accepted" class="px-3 py-2 text-soft whitespace-nowrap"><When at=event.accepted_at/>{scheduled}</td>
             <td data-label="Delivered" class="px-3 py-2 text-right text-ink tabular-nums whitespace-nowrap">

@@ -11,7 +11,7 @@ use server::model::{Limit, ProjectForm, ProjectSettings};
 
 use super::{FailurePage, Loading};
 use crate::components::{
-    Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, on_submitted, submit,
+    Alert, ButtonLink, Field, Kind, PageHeading, Section, SubmitButton, Toasts, error_of, grouped, on_submitted, submit,
 };
 use crate::load::load;
 use crate::{PageState, Posted};
@@ -33,8 +33,9 @@ pub fn SettingsPage() -> impl IntoView {
                 match settings.await {
                     Ok(settings) => {
                         let shown = StoredValue::new(settings.clone());
+                        let renamed = Callback::new(move |title| shown.update_value(|shown| shown.project.title = title));
                         view! {
-                            <Content settings=settings/>
+                            <Content settings=settings renamed=renamed/>
                             <Show when=move || deleting.get()>
                                 {shown.with_value(|settings| view! { <DeleteDialog project=settings.project.clone() pending=settings.pending/> })}
                             </Show>
@@ -49,7 +50,7 @@ pub fn SettingsPage() -> impl IntoView {
 }
 
 #[component]
-fn Content(settings: ProjectSettings) -> impl IntoView {
+fn Content(settings: ProjectSettings, renamed: Callback<String>) -> impl IntoView {
     let ProjectSettings { project, limits, .. } = settings;
     let delete = format!("{}?delete", Section::Settings.path(&project.name));
     view! {
@@ -57,7 +58,7 @@ fn Content(settings: ProjectSettings) -> impl IntoView {
         <div class="flex flex-col gap-6">
             <section aria-labelledby="project-heading" class="rounded-lg border border-line bg-surface p-5">
                 <h2 id="project-heading" class="mb-3 text-base font-semibold text-ink">"Project"</h2>
-                <TitleForm name=project.name.clone() title=project.title.clone()/>
+                <TitleForm name=project.name.clone() title=project.title.clone() renamed=renamed/>
             </section>
             <section aria-labelledby="defaults-heading" class="rounded-lg border border-line bg-surface p-5">
                 <h2 id="defaults-heading" class="mb-3 text-base font-semibold text-ink">"Defaults of new triggers"</h2>
@@ -77,7 +78,7 @@ fn Content(settings: ProjectSettings) -> impl IntoView {
 
 /// Changes how people read the project's name.
 #[component]
-fn TitleForm(name: String, title: String) -> impl IntoView {
+fn TitleForm(name: String, title: String, renamed: Callback<String>) -> impl IntoView {
     // A refused form of the dialog is not this one's.
     let posted = PageState::posted_by("rename");
     let Posted { project: typed, errors, failure, .. } = posted.unwrap_or_default();
@@ -90,7 +91,10 @@ fn TitleForm(name: String, title: String) -> impl IntoView {
         let name = name.clone();
         Action::new(move |form: &ProjectForm| rename_project(name.clone(), form.clone()))
     };
-    on_submitted(rename, errors, failure, move |()| toasts.say("Title saved"));
+    on_submitted(rename, errors, failure, move |title| {
+        renamed.run(title);
+        toasts.say("Title saved");
+    });
     view! {
         <form
             method="post"
@@ -117,7 +121,7 @@ fn Limits(limits: Vec<Limit>) -> impl IntoView {
             view! {
                 <tr>
                     <td data-label="Setting" class="px-4 py-2 text-ink">{limit.what}</td>
-                    <td data-label="Value" class="px-3 py-2 text-ink whitespace-nowrap tabular-nums">{limit.value}</td>
+                    <td data-label="Value" class="px-3 py-2 text-ink whitespace-nowrap tabular-nums">{limit.value.parse().map_or(limit.value, grouped)}</td>
                     <td data-label="Flag" class="px-4 py-2 font-mono text-xs text-soft whitespace-nowrap">{limit.flag}</td>
                 </tr>
             }

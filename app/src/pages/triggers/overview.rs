@@ -26,7 +26,7 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
     let ended = |tally: &Tally| tally.delivered + tally.failed;
     let total = minutes * figures.series.len() as f64;
     let pending = counted(figures.pending, Figures::MOST_COUNTED);
-    let milliseconds = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| fixed(value, 0) + " ms");
+    let duration = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), milliseconds);
     let times: Vec<_> = figures.series.iter().map(|bucket| bucket.at.clone()).collect();
     let a_minute = |of: fn(&Tally) -> u64| {
         figures.series.iter().map(|bucket| Some(of(&bucket.tally) as f64 / minutes)).collect::<Vec<_>>()
@@ -48,7 +48,7 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
                     <Figure name="Waiting now" value=pending/>
                     <Figure name="Deliveries a minute" value=rate(ended(&figures.tally) as f64 / total)/>
                     <Figure name="Success" value=percent(figures.success_rate)/>
-                    <Figure name="Latency p50 / p95" value=format!("{} / {}", milliseconds(figures.tally.p50_ms), milliseconds(figures.tally.p95_ms))/>
+                    <Figure name="Latency p50 / p95" value=format!("{} / {}", duration(figures.tally.p50_ms), duration(figures.tally.p95_ms))/>
                 </dl>
                 <nav aria-label="Time range" class="flex gap-0.5 rounded-md border border-line bg-surface p-0.5">{ranges}</nav>
             </div>
@@ -73,9 +73,17 @@ fn Figure(name: &'static str, value: String) -> impl IntoView {
 /// A trigger's last outcomes as a strip, and how often and how fast it succeeds.
 #[component]
 pub fn Health(health: Option<TriggerHealth>) -> impl IntoView {
-    let Some(health) = health.filter(|health| !health.outcomes.is_empty()) else {
+    let Some(health) = health.filter(|health| !health.outcomes.is_empty() || health.tally.retried > 0) else {
         return view! { <span class="text-xs text-soft">"no deliveries yet"</span> }.into_any();
     };
+    let retried = match health.tally.retried {
+        0 => None,
+        1 => Some("1 attempt failed and is tried again".to_owned()),
+        n => Some(format!("{} attempts failed and are tried again", grouped(n))),
+    };
+    if health.outcomes.is_empty() {
+        return view! { <span class="block max-w-40 text-xs text-bad">{retried}</span> }.into_any();
+    }
     let good = health.outcomes.iter().filter(|status| **status == DeliveryStatus::Delivered).count();
     let count = health.outcomes.len();
     // By height as well as by colour.
@@ -83,7 +91,7 @@ pub fn Health(health: Option<TriggerHealth>) -> impl IntoView {
         if *status == DeliveryStatus::Delivered { r#"<i class="good"></i>"# } else { r#"<i class="bad"></i>"# }
     };
     let marks: String = health.outcomes.iter().map(mark).collect();
-    let p95 = health.tally.p95_ms.map(|value| format!(", p95 {} ms", fixed(value, 0)));
+    let p95 = health.tally.p95_ms.map(|value| format!(", p95 {}", milliseconds(value)));
     view! {
         <span class="flex flex-col gap-0.5">
             <span role="img" aria-label=format!("{good} of the last {count} deliveries succeeded") class="outcomes" inner_html=marks></span>
@@ -101,6 +109,11 @@ fn percent(part: Option<f64>) -> String {
         Some(part) if part.fract() == 0.0 => fixed(part * 100.0, 0) + " %",
         Some(part) => fixed(part * 100.0, 1) + " %",
     }
+}
+
+/// A duration that is known to about an eighth.
+fn milliseconds(value: f64) -> String {
+    if value < 1_000.0 { fixed(value, 0) + " ms" } else { fixed(value / 1_000.0, 1) + " s" }
 }
 
 fn rate(a_minute: f64) -> String {

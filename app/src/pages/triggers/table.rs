@@ -2,7 +2,7 @@ use leptos::html;
 use leptos::prelude::*;
 use server::functions::{Failure, set_trigger_enabled};
 use server::model::{Trigger, TriggersPage};
-use web_sys::wasm_bindgen::JsCast;
+use web_sys::wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlElement};
 
 use super::overview::Health;
@@ -30,11 +30,13 @@ pub fn TriggersTable(
 ) -> impl IntoView {
     let body = NodeRef::<html::Tbody>::new();
     let note_focus = move |event: web_sys::FocusEvent| last_focused.set_value(control_of(&event));
-    // The table is made anew after each change; whoever works with keys goes on from where they were.
+    // The table is made anew after each change; whoever works with keys goes on from where they were, or at its beginning
+    // where that is gone.
     Effect::new(move |_| {
         let nowhere = document().active_element().is_none_or(|element| element.tag_name() == "BODY");
         if let (true, Some(body), Some((trigger, place))) = (nowhere, body.get(), last_focused.get_value()) {
-            focus(&body, &trigger, place);
+            focus(body.query_selector(&format!("tr[data-trigger={trigger:?}]")), place)
+                .or_else(|| focus(body.query_selector("tr"), 0));
         }
     });
     let project = page.project.name;
@@ -98,9 +100,8 @@ fn control_of(event: &web_sys::FocusEvent) -> Option<(String, u32)> {
     Some((row.get_attribute("data-trigger")?, place))
 }
 
-fn focus(body: &Element, trigger: &str, place: u32) -> Option<()> {
-    let row = body.query_selector(&format!("tr[data-trigger={trigger:?}]")).ok().flatten()?;
-    let control = row.query_selector_all(CONTROLS).ok()?.item(place)?;
+fn focus(row: Result<Option<Element>, JsValue>, place: u32) -> Option<()> {
+    let control = row.ok().flatten()?.query_selector_all(CONTROLS).ok()?.item(place)?;
     control.dyn_into::<HtmlElement>().ok()?.focus().ok()
 }
 
@@ -123,13 +124,13 @@ fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> i
         <tr data-trigger=name.clone()>
             <td data-label="Name" class="px-4 py-2.5">
                 <span class="flex flex-wrap items-center gap-2">
-                    <span class="font-medium text-ink break-words">{name.clone()}</span>
+                    <span class="max-w-64 font-medium text-ink anywhere">{name.clone()}</span>
                     {paused}
                 </span>
             </td>
             <td data-label="Source" class="px-3 py-2.5 text-soft">{if trigger.source == "custom" { "Custom".to_owned() } else { trigger.source }}</td>
-            <td data-label="Type" class="px-3 py-2.5 font-mono text-xs text-ink break-words">{trigger.event_type}</td>
-            <td data-label="Webhook URL" class="px-3 py-2.5 font-mono text-xs text-ink break-all">{trigger.url}</td>
+            <td data-label="Type" class="px-3 py-2.5 font-mono text-xs text-ink"><span class="block max-w-64 anywhere">{trigger.event_type}</span></td>
+            <td data-label="Webhook URL" class="px-3 py-2.5 font-mono text-xs text-ink"><span class="block max-w-96 break-all">{trigger.url}</span></td>
             <td data-label="Retries" class="px-3 py-2.5 text-right text-ink tabular-nums">{trigger.retries}</td>
             <td data-label="Timeout" class="px-3 py-2.5 text-right text-ink whitespace-nowrap tabular-nums">{format!("{} ms", trigger.timeout_ms)}</td>
             <td data-label="Health" class="px-3 py-2.5">
