@@ -12,6 +12,11 @@ use crate::support::{Database, Receiver, Server, eventually, settled};
 
 const QUEUE: &str = "/v1/api/default/eventing/queue";
 
+/// The head of a request whose body is as long as the header `length` says.
+fn head(path: &str, length: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{length}\r\n")
+}
+
 async fn connect(server: &Server) -> TcpStream {
     let address = server.process.address.trim_start_matches("http://");
     TcpStream::connect(address).await.expect("a connection")
@@ -51,9 +56,6 @@ async fn who_is_slow_is_hung_up_on() {
     let database = Database::fresh().await;
     let server = Server::with(&database, &["--read-timeout", "1"]).await;
     let in_time = Duration::from_millis(900)..Duration::from_millis(2_500);
-    let head = |path: &str, length: &str| {
-        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{length}\r\n")
-    };
 
     let (said, took) = until_hung_up(&mut connect(&server).await).await;
     assert!(said.is_empty() && in_time.contains(&took), "silent: {said} {took:?}");
@@ -98,10 +100,7 @@ async fn endless_bodies_and_heads_are_cut_short() {
     for path in [QUEUE, "/v1/config/projects/default/eventing/triggers/one", "/api/create_project", "/projects", "/"] {
         for _ in 0..3 {
             let mut stream = connect(&server).await;
-            let head = format!(
-                "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
-            );
-            stream.write_all(head.as_bytes()).await.expect("it listens");
+            stream.write_all(head(path, "transfer-encoding: chunked\r\n").as_bytes()).await.expect("it listens");
             let chunk = format!("10000\r\n{}\r\n", " ".repeat(65_536));
             let mut sent = 0;
             while sent < 100 * 1024 * 1024 && stream.write_all(chunk.as_bytes()).await.is_ok() {
@@ -112,14 +111,19 @@ async fn endless_bodies_and_heads_are_cut_short() {
     }
     for length in ["1000000000000", "18446744073709551615"] {
         let mut stream = connect(&server).await;
-        let head = format!(
-            "POST {QUEUE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{"
-        );
-        stream.write_all(head.as_bytes()).await.expect("it listens");
+        let head = head(QUEUE, &format!("content-length: {length}\r\n"));
+        stream.write_all(format!("{head}{{").as_bytes()).await.expect("it listens");
         let mut status = [0; 12];
         stream.read_exact(&mut status).await.expect("an answer, at once");
         assert!(matches!(&status[9..], b"400" | b"413" | b"431"), "{length}: {}", String::from_utf8_lossy(&status));
     }
+    // Past what any route takes it is not even asked which route it is.
+    let mut stream = connect(&server).await;
+    stream.write_all(head(QUEUE, "content-length: 5000000\r\n").as_bytes()).await.expect("it listens");
+    let mut said = vec![0; 2_000];
+    let read = stream.read(&mut said).await.expect("an answer, at once");
+    let said = String::from_utf8_lossy(&said[..read]);
+    assert!(said.contains("413 Payload Too Large") && said.contains("application/problem+json"), "{said}");
     for endless in ["GET /", "GET / HTTP/1.1\r\nhost: x\r\nx: ", "GET / HTTP/1.1\r\n"] {
         let mut stream = connect(&server).await;
         stream.write_all(endless.as_bytes()).await.expect("it listens");

@@ -143,6 +143,9 @@ async fn wrong_jobs_are_refused() {
         // Values that were not filled in must not mean everything.
         (json!({"action": "cancel", "filter": {"type": ""}}), "type"),
         (json!({"action": "cancel", "filter": {"trigger": null}}), "trigger"),
+        (json!({"action": "cancel", "filter": null}), "filter"),
+        (json!({"action": "cancel", "dryRun": null}), "dryRun"),
+        (json!({"action": null}), "action"),
         (json!({"action": "redeliver", "rate": 0}), "rate"),
         (json!({"action": "redeliver", "dry": true}), "dry"),
     ] {

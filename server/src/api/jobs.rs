@@ -57,6 +57,7 @@ async fn cancel(
 
 /// A job, and whether it is only to be counted. A key that is misspelt or has no value must not widen what is done.
 fn parse(mut fields: Fields<'_>) -> Result<(JobForm, bool), Error> {
+    fields.refuse_null("null means nothing here; leave the key out.");
     let action = fields.take("action", action);
     if action.is_none() && !fields.failed("action") {
         fields.error("action", "An action is needed: redeliver or cancel.");
@@ -69,7 +70,7 @@ fn parse(mut fields: Fields<'_>) -> Result<(JobForm, bool), Error> {
 
     let mut parsed = EventFilter::default();
     if let Some(mut fields) = filter {
-        fields.refuse_null("A filter is text or a number; leave it out where any will do.");
+        fields.refuse_null("null means nothing here; leave the filter out where any will do.");
         for name in EventFilter::NAMES {
             if let (Some(value), Some(field)) = (fields.take(name, text), parsed.get_mut(name)) {
                 *field = value;
