@@ -83,9 +83,13 @@ pub struct Config {
     #[arg(long, env = "MC_GRACE", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
 
-    /// Connections to the database for requests; the engine holds six more
+    /// Connections to the database for requests; the engine and searches hold nine more
     #[arg(long, env = "MC_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub database_connections: u32,
+
+    /// Longest time for a statement of the database, in seconds; past it the database is taken for gone, and its connection closed
+    #[arg(long, env = "MC_DATABASE_TIMEOUT", value_name = "SECONDS", default_value = "60", value_parser = some_seconds)]
+    pub database_timeout: Duration,
 
     /// What is logged: error, warn, info, debug or trace, also by module
     #[arg(long, env = "MC_LOG", value_name = "FILTER", default_value = "info")]

@@ -36,6 +36,9 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
 /// The largest body of any request in bytes, where `--body-limit` says no more: a form grows when a browser encodes it.
 const LARGEST_FORM: usize = 4 * 1024 * 1024;
 
+/// How long connections to the database may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why the server does not start, or ended in disorder.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -99,7 +102,10 @@ async fn serve_on(
         (Some(embedded), _) => embedded.options(),
         (None, url) => store::parse_database_url(url.as_deref().unwrap_or_default()).map_err(ServeError::Refused)?,
     };
-    let store = open_store(options, config.database_connections).await?;
+    let store = tokio::select! {
+        store = open_store(options, config) => store?,
+        () = stop.cancelled() => return Ok(()),
+    };
     if dev_mode {
         store.create_project("default", "Default").await.map_err(ServeError::Database)?;
     }
@@ -135,7 +141,8 @@ async fn serve_on(
     };
     http.abort();
     engine.shut_down(deadline).await;
-    store.close().await;
+    // Whoever still holds a connection may wait for a database that does not answer.
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await);
     match ended {
         Some(Err(error)) => Err(ServeError::Http(std::io::Error::other(error))),
         _ => Ok(()),
@@ -143,14 +150,14 @@ async fn serve_on(
 }
 
 /// Opens the database, with patience for one that is still starting.
-async fn open_store(options: PgConnectOptions, connections: u32) -> Result<Store, ServeError> {
+async fn open_store(options: PgConnectOptions, config: &Config) -> Result<Store, ServeError> {
     let deadline = Instant::now() + DATABASE_PATIENCE;
     let place = || match options.get_socket() {
         Some(folder) => format!("the socket in {}", folder.display()),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     };
     loop {
-        match Store::open(options.clone(), connections).await {
+        match Store::open(options.clone(), config.database_connections, config.database_timeout).await {
             Ok(store) => return Ok(store),
             Err(error) if !store::is_unavailable(&error) => return Err(ServeError::Database(error)),
             Err(source) if Instant::now() > deadline => return Err(ServeError::Away { place: place(), source }),

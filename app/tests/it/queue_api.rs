@@ -456,6 +456,36 @@ async fn without_its_database_a_server_answers_503_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_database_that_says_nothing_more_is_given_up() {
+    let database = Database::fresh().await;
+    let cut = Cut::new(&database).await;
+    let server = Server::on(&cut.url, &["--database-timeout", "1"]).await;
+    let receiver = Receiver::ok().await;
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    server.queue(&json!({"type": "t"})).await.expect(202);
+    receiver.wait_for(1).await;
+    cut.freeze();
+    // More requests than there are connections.
+    let events = futures_join((0..30).map(|_| server.queue_text(r#"{"type":"t"}"#)).collect());
+    let reads = futures_join((0..30).map(|_| server.get("/v1/api/default/eventing/events")).collect());
+    let (events, reads) = tokio::join!(events, reads);
+    for answer in events.into_iter().chain(reads) {
+        assert!(answer.expect(503).header("retry-after").parse::<u32>().expect("seconds") > 0);
+    }
+    cut.thaw();
+    let queued = eventually("a 202", async || {
+        Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status == 202)
+    })
+    .await;
+    eventually("its delivery", async || {
+        receiver.received().iter().any(|one| one.json()["id"] == queued.json()["eventId"]).then_some(())
+    })
+    .await;
+    server.get("/v1/api/default/eventing/events").await.expect(200);
+    settled(&database).await;
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_are_refused() {
     let database = Database::fresh().await;
     let server = Server::start(&database).await;

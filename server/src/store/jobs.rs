@@ -1,7 +1,7 @@
 //! Jobs: redelivering or cancelling many events, a batch at a time.
 
 use chrono::{DateTime, Utc};
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::redelivery::{Changed, cancel, redeliver};
@@ -146,8 +146,7 @@ impl Store {
     /// Carries out one batch and moves the cursor behind it, in one transaction. `None`: the job was stopped, or another
     /// node has it; nothing was changed.
     pub async fn step_job(&self, work: &Work, step: Step<'_>) -> Result<Option<Vec<Changed>>, sqlx::Error> {
-        retried(|| async {
-            let mut connection = self.pool.acquire().await?;
+        let carry_out = async |connection: &mut PgConnection| {
             let mut transaction = connection.begin().await?;
             let moved = sqlx::query!(
                 "update jobs
@@ -186,7 +185,7 @@ impl Store {
             .await?;
             transaction.commit().await?;
             Ok(Some(changed))
-        })
-        .await
+        };
+        retried(|| self.pool.run(carry_out)).await
     }
 }

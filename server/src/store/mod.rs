@@ -9,6 +9,7 @@ mod jobs;
 mod log;
 mod maintenance;
 mod nodes;
+mod pool;
 mod projects;
 mod queue;
 mod redelivery;
@@ -16,12 +17,16 @@ mod tallies;
 mod triggers;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::Mutex;
 use uuid::Uuid;
+
+use pool::TimedPool;
 
 pub use detail::{DetailRow, RunRow};
 pub use events::{OutcomeRow, StoredAttempt};
@@ -33,7 +38,7 @@ pub use queue::{
     LeaseKey, Measured, Moved, NextDue, RELEASE, RETRY, Refusal, Retried, SPREAD,
 };
 pub use redelivery::{Change, Only};
-pub use tallies::{OutcomesRow, TallyRow};
+pub use tallies::{Counts, DURATIONS, OutcomesRow, TallyRow};
 pub use triggers::{TargetRow, TriggerRow};
 
 /// The schema, and how older ones become it.
@@ -41,6 +46,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// The name under which PostgreSQL knows the connections of all nodes.
 const APPLICATION: &str = "mission-control";
+
+/// Limit of statements that may have a lot to do and for which nobody waits, or only who has asked for it.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// How long a caller waits for a connection before it hears that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -71,25 +79,33 @@ const TRUSTED_ENGINE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Store {
     /// For requests.
-    pool: PgPool,
+    pool: TimedPool,
     /// For accepting: a commit is on disk when it returns.
-    durable: PgPool,
+    durable: TimedPool,
     /// Commits without waiting for the disk, for what a crash may forget: it costs a redelivery, never an event.
     /// Source: PostgreSQL manual, "Asynchronous Commit".
-    relaxed: PgPool,
+    relaxed: TimedPool,
     /// For searching the history.
-    searching: PgPool,
+    searching: TimedPool,
+    /// Held by whoever removes what deleted projects have left.
+    purging: Arc<Mutex<()>>,
 }
 
 impl Store {
     /// Connects, migrates and makes the partitions of the coming days. Safe when several nodes start at once.
-    pub async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, sqlx::Error> {
+    /// No statement takes longer than `limit`.
+    pub async fn open(options: PgConnectOptions, connections: u32, limit: Duration) -> Result<Self, sqlx::Error> {
         let options = options.application_name(APPLICATION).options([("synchronous_commit", "on")]);
         let mut first = first_connection(&options).await?;
         // Of several nodes one does it and the others wait: for the migrator's advisory lock, and for the row that is locked
         // while partitions are made.
         MIGRATIONS.run_direct(None, &mut first, false).await?;
-        maintenance::create_partitions(&mut first).await?;
+        match maintenance::create_partitions(&mut first).await {
+            Err(error) if is_in_the_way(&error) => {
+                tracing::warn!(%error, "the partitions of the coming days are made later: somebody reads the history");
+            }
+            made => made?,
+        }
         let mut engine = options.clone().options(ENGINE_SETTINGS);
         if compresses_by_lz4(&mut first).await? {
             // Of what is too long for a page, the usual compression takes more time than all else that becomes of an event.
@@ -107,11 +123,15 @@ impl Store {
         ];
         let searching = options.clone().options(settings);
         first.close().await?;
+        let pool = |connections: u32, trusted_idle, options| {
+            TimedPool::new(pool_options(connections, trusted_idle).connect_lazy_with(options), limit)
+        };
         Ok(Self {
-            pool: pool(connections, Duration::ZERO).connect_lazy_with(options),
-            durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING).connect_lazy_with(engine),
-            relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE).connect_lazy_with(relaxed),
-            searching: pool(SEARCHING_CONNECTIONS, Duration::ZERO).connect_lazy_with(searching),
+            pool: pool(connections, Duration::ZERO, options),
+            durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING, engine),
+            relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE, relaxed),
+            searching: pool(SEARCHING_CONNECTIONS, Duration::ZERO, searching),
+            purging: Arc::default(),
         })
     }
 
@@ -152,7 +172,7 @@ async fn compresses_by_lz4(connection: &mut PgConnection) -> Result<bool, sqlx::
     .await
 }
 
-fn pool(connections: u32, trusted_idle: Duration) -> PgPoolOptions {
+fn pool_options(connections: u32, trusted_idle: Duration) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -160,7 +180,9 @@ fn pool(connections: u32, trusted_idle: Duration) -> PgPoolOptions {
         .before_acquire(move |connection, usage| {
             Box::pin(async move {
                 if usage.idle_for > trusted_idle {
-                    connection.ping().await?;
+                    // One that is gone without a word is replaced in time for whoever waits for it.
+                    let answered = tokio::time::timeout(ACQUIRE_TIMEOUT / 3, connection.ping()).await;
+                    return Ok(answered.is_ok_and(|ping| ping.is_ok()));
                 }
                 Ok(true)
             })
@@ -194,6 +216,11 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
 /// Whether the same statement may succeed when simply run again: a serialization failure or a deadlock.
 pub fn is_transient(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "40001" || code == "40P01"))
+}
+
+/// Whether a lock was not to be had in time: somebody else's transaction holds it.
+fn is_in_the_way(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "55P03"))
 }
 
 /// Whether a parameter held a null character, which PostgreSQL's text cannot: what was looked for cannot exist. Everything

@@ -1,4 +1,6 @@
-use super::{Store, retried};
+use sqlx::{Connection, PgConnection};
+
+use super::{LONG, Store, retried};
 
 /// A project as stored.
 #[derive(Debug)]
@@ -106,33 +108,8 @@ impl Store {
     /// Deletes a project, its triggers and what waits for them, all at once. Its history can be reached no more, and is
     /// removed by [`Store::purge_deleted_projects`]. `None`: there is none of this name.
     pub async fn delete_project(&self, name: &str) -> Result<Option<DeletedProject>, sqlx::Error> {
-        retried(|| self.try_to_delete_project(name)).await
-    }
-
-    async fn try_to_delete_project(&self, name: &str) -> Result<Option<DeletedProject>, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        // Locked before anything else is looked at: nobody can add a trigger to it from here on.
-        let id = sqlx::query_scalar!("select id from projects where name = $1 for update", name)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let Some(id) = id else { return Ok(None) };
-        sqlx::query!("insert into deleted_projects (id, name) values ($1, $2)", id, name)
-            .execute(&mut *transaction)
-            .await?;
-        // By trigger, since that is what the queue has an index for. An attempt under way ends without leaving a trace.
-        let cancelled =
-            sqlx::query!("delete from queue where trigger_id in (select id from triggers where project_id = $1)", id)
-                .execute(&mut *transaction)
-                .await?
-                .rows_affected();
-        sqlx::query!("delete from jobs where project_id = $1", id).execute(&mut *transaction).await?;
-        sqlx::query!("delete from tallies where project_id = $1", id).execute(&mut *transaction).await?;
-        sqlx::query!("delete from last_outcomes where project_id = $1", id).execute(&mut *transaction).await?;
-        sqlx::query!("delete from idempotency_keys where project_id = $1", id).execute(&mut *transaction).await?;
-        sqlx::query!("delete from triggers where project_id = $1", id).execute(&mut *transaction).await?;
-        sqlx::query!("delete from projects where id = $1", id).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(Some(DeletedProject { id, cancelled }))
+        let pool = self.pool.within(LONG);
+        retried(|| pool.run(async |connection: &mut PgConnection| delete_project(connection, name).await)).await
     }
 
     /// Creates a project, or gives an existing one another title. Without a title a new one gets its name, and an existing
@@ -148,4 +125,31 @@ impl Store {
         .await
         .map(drop)
     }
+}
+
+/// In one transaction.
+async fn delete_project(connection: &mut PgConnection, name: &str) -> Result<Option<DeletedProject>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    // Locked before anything else is looked at: nobody can add a trigger to it from here on.
+    let id = sqlx::query_scalar!("select id from projects where name = $1 for update", name)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let Some(id) = id else { return Ok(None) };
+    sqlx::query!("insert into deleted_projects (id, name) values ($1, $2)", id, name)
+        .execute(&mut *transaction)
+        .await?;
+    // By trigger, since that is what the queue has an index for. An attempt under way ends without leaving a trace.
+    let cancelled =
+        sqlx::query!("delete from queue where trigger_id in (select id from triggers where project_id = $1)", id)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+    sqlx::query!("delete from jobs where project_id = $1", id).execute(&mut *transaction).await?;
+    sqlx::query!("delete from tallies where project_id = $1", id).execute(&mut *transaction).await?;
+    sqlx::query!("delete from last_outcomes where project_id = $1", id).execute(&mut *transaction).await?;
+    sqlx::query!("delete from idempotency_keys where project_id = $1", id).execute(&mut *transaction).await?;
+    sqlx::query!("delete from triggers where project_id = $1", id).execute(&mut *transaction).await?;
+    sqlx::query!("delete from projects where id = $1", id).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(Some(DeletedProject { id, cancelled }))
 }

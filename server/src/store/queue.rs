@@ -193,18 +193,17 @@ impl Store {
     /// Accepts a batch in one transaction: all of it is durable when this returns, or none of it. One outcome an event, in
     /// order.
     pub async fn accept(&self, events: &[AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
-        retried(|| async {
-            let mut connection = self.durable.acquire().await?;
+        let accept = async |connection: &mut PgConnection| {
             if events.iter().all(|event| event.key.is_none()) {
                 // One statement is one transaction.
-                return insert_events(&mut connection, &events.iter().collect::<Vec<_>>(), held).await;
+                return insert_events(connection, &events.iter().collect::<Vec<_>>(), held).await;
             }
             let mut transaction = connection.begin().await?;
             let accepted = accept_keyed(&mut transaction, events, held).await?;
             transaction.commit().await?;
             Ok(accepted)
-        })
-        .await
+        };
+        retried(|| self.durable.run(accept)).await
     }
 
     /// What is due from a time on, before which nothing is, until `horizon` seconds from now; `full`: triggers that the node

@@ -43,19 +43,18 @@ pub type Changed = (Uuid, String);
 impl Store {
     /// Queues ended deliveries as new runs, due now, durably. What is pending stays as it is.
     pub async fn redeliver(&self, change: Change<'_>) -> Result<Vec<Changed>, sqlx::Error> {
-        retried(|| async {
-            let mut connection = self.pool.acquire().await?;
+        let redeliver = async |connection: &mut PgConnection| {
             let mut transaction = connection.begin().await?;
             let changed = redeliver(&mut transaction, change).await?;
             transaction.commit().await?;
             Ok(changed)
-        })
-        .await
+        };
+        retried(|| self.pool.run(redeliver)).await
     }
 
     /// Cancels pending deliveries that no node holds.
     pub async fn cancel(&self, change: Change<'_>) -> Result<Vec<Changed>, sqlx::Error> {
-        retried(|| async { cancel(&mut *self.pool.acquire().await?, change).await }).await
+        retried(|| self.pool.run(async |connection: &mut PgConnection| cancel(connection, change).await)).await
     }
 }
 

@@ -8,6 +8,7 @@ use server::store::embedded::Embedded;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::io::copy_bidirectional;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// The PostgreSQL of this test run; without autovacuum, so that nothing but the tests and what they test works in it.
@@ -89,15 +90,27 @@ pub struct Cut {
     folder: PathBuf,
     pub url: String,
     proxy: Option<tokio::task::JoinHandle<()>>,
+    frozen: watch::Sender<bool>,
 }
 
 impl Cut {
     pub async fn new(database: &Database) -> Self {
         let folder = std::env::temp_dir().join(format!("mission-control-cut-{}-{}", std::process::id(), database.name));
         std::fs::create_dir_all(&folder).expect("a folder");
-        let mut cut = Self { url: database.url_through(&folder), folder, proxy: None };
+        let (url, frozen) = (database.url_through(&folder), watch::Sender::new(false));
+        let mut cut = Self { url, folder, proxy: None, frozen };
         cut.mend();
         cut
+    }
+
+    /// Keeps every connection and says nothing more on it, as a machine that was switched off.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    /// Speaks again, on new connections.
+    pub fn thaw(&self) {
+        self.frozen.send_replace(false);
     }
 
     /// Closes every connection and takes no new one.
@@ -111,12 +124,21 @@ impl Cut {
 
     pub fn mend(&mut self) {
         let listener = UnixListener::bind(self.socket()).expect("a socket");
+        let frozen = self.frozen.subscribe();
         self.proxy = Some(tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((mut near, _)) = listener.accept().await {
+                let mut frozen = frozen.clone();
                 connections.spawn(async move {
                     if let Ok(mut far) = UnixStream::connect(CLUSTER.folder.join("socket/.s.PGSQL.5432")).await {
-                        drop(copy_bidirectional(&mut near, &mut far).await);
+                        let is_frozen = tokio::select! {
+                            biased;
+                            is_frozen = async { frozen.wait_for(|frozen| *frozen).await.is_ok() } => is_frozen,
+                            _ = copy_bidirectional(&mut near, &mut far) => false,
+                        };
+                        if is_frozen {
+                            std::future::pending::<()>().await;
+                        }
                     }
                 });
             }

@@ -28,7 +28,8 @@ impl InProcess {
 
     pub async fn with_lookup(url: &str, allowed: &[&str], lookup: impl Lookup) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
-        let store = Store::open(parse_database_url(url).expect("a URL"), 4).await.expect("a database");
+        let store =
+            Store::open(parse_database_url(url).expect("a URL"), 4, Duration::from_secs(60)).await.expect("a database");
         store.create_project("default", "Default").await.expect("a project");
         let allowed: Vec<IpNet> = allowed.iter().map(|network| network.parse().expect("a network")).collect();
         let guard = Arc::new(NetworkGuard::new(&allowed, false));
