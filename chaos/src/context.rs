@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rig::Cluster;
 
-/// Scenarios that run at once have up to three nodes each, and a node needs 16 connections.
+/// Scenarios that run at once have up to three nodes each, and a node needs up to 19 connections.
 const CLUSTER: [(&str, &str); 1] = [("max_connections", "400")];
 
 /// What all scenarios share.

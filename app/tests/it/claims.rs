@@ -16,7 +16,9 @@ use uuid::Uuid;
 use crate::support::{Database, Receiver, Server, eventually};
 
 async fn open(database: &Database) -> Store {
-    let store = Store::open(parse_database_url(&database.url()).expect("a URL"), 2).await.expect("a database");
+    let store = Store::open(parse_database_url(&database.url()).expect("a URL"), 2, Duration::from_secs(60))
+        .await
+        .expect("a database");
     database.execute("insert into projects (name, title) values ('p', 'P') on conflict do nothing").await;
     database
         .execute(
@@ -393,6 +395,15 @@ async fn a_stale_fence_changes_nothing() {
     assert_eq!(database.count(unchanged).await, 1);
     assert_eq!(database.count("select (select count(*) from deliveries) + (select count(*) from attempts)").await, 0);
 
+    // A lease is given back once, however often it is said.
+    accept(&store, &[event(Uuid::now_v7(), None)]).await;
+    let returned = claim(&store, quick, 10).await.remove(0);
+    for _ in 0..2 {
+        store.release(&[lease(&returned)]).await.expect("a statement");
+        assert_eq!(database.count("select count(*) from queue where attempt = 0 and owner is null").await, 1);
+    }
+    database.execute("delete from queue where attempt = 0").await;
+
     // In one batch with a good one, too.
     accept(&store, &[event(Uuid::now_v7(), None)]).await;
     let other = claim(&store, quick, 10).await.remove(0);
@@ -474,4 +485,64 @@ async fn retention_drops_old_days_but_none_with_pending_work() {
     assert_eq!(database.count("select count(*) from events").await, 1, "today's stays");
     assert_eq!(database.count("select count(*) from idempotency_keys where key = 'new'").await, 1);
     assert_eq!(database.count("select count(*) from idempotency_keys").await, 1);
+}
+
+#[tokio::test]
+async fn retention_waits_for_who_makes_old_work_pending() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    database.execute("select create_partitions((now() at time zone 'UTC')::date - 40, 1)").await;
+    let old = id_at(Utc::now() - chrono::Duration::days(40), 1);
+    accept(&store, &[event(old, None)]).await;
+    database.execute("delete from queue").await;
+    // As a redelivery does it.
+    let mut redelivery = database.pool.begin().await.expect("a transaction");
+    for sql in [
+        "select id from events for no key update",
+        "insert into queue (due_at, event_id, trigger_id, project_id) select now(), id, 1, project_id from events",
+    ] {
+        sqlx::query(sql).execute(&mut *redelivery).await.expect("a statement");
+    }
+    let dropping = tokio::spawn(async move { store.drop_expired(Duration::from_secs(30 * 24 * 3600)).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    redelivery.commit().await.expect("a commit");
+    assert_eq!(dropping.await.expect("no panic").expect("a statement"), 0);
+    assert_eq!(database.count("select count(*) from queue q join events e on e.id = q.event_id").await, 1);
+}
+
+#[tokio::test]
+async fn events_of_a_clock_days_ahead_are_in_nobodys_way() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let ahead = id_at(Utc::now() + chrono::Duration::days(12), 1);
+    accept(&store, &[event(ahead, None)]).await;
+    assert_eq!(database.count("select count(*) from events_default").await, 1);
+    // The days come, and that one stays where it is.
+    database.execute("select create_partitions((now() at time zone 'UTC')::date + 11, 3)").await;
+    let days = "select count(*) from pg_class where relkind = 'r' and relispartition
+                   and right(relname, 8) > to_char((now() at time zone 'UTC')::date + 10, 'YYYYMMDD') and relname ~ '[0-9]{8}$'";
+    assert_eq!(database.count(days).await, 8, "three days of three tables, but for that of one");
+    let (server, receiver) = (Server::start(&database).await, Receiver::ok().await);
+    server
+        .post("/v1/config/projects/p/eventing/triggers/one", &json!({"type": "t", "url": receiver.url()}))
+        .await
+        .expect(200);
+    assert_eq!(receiver.wait_for(1).await[0].json()["id"], ahead.to_string());
+}
+
+#[tokio::test]
+async fn who_reads_the_history_for_long_stops_nobody_else() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let last_day =
+        "do $$ begin execute 'drop table events_' || to_char((now() at time zone 'UTC')::date + 7, 'YYYYMMDD'); end $$";
+    database.execute(last_day).await;
+    let mut reader = database.pool.begin().await.expect("a transaction");
+    sqlx::query("select count(*) from events").execute(&mut *reader).await.expect("a count");
+    // It goes on without the partition, and so do those that have been here before.
+    let another = Server::start(&database).await;
+    for server in [&server, &another] {
+        server.queue(&json!({"type": "t"})).await.expect(202);
+    }
+    drop(reader);
 }

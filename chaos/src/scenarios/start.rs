@@ -45,7 +45,8 @@ async fn together(context: &Context) -> Result<Findings> {
         system.start_together(NODES).await?;
         slowest = slowest.max(clock.elapsed());
 
-        // As if another node took long over the partitions: who waits for it has nothing to complain of.
+        // As if another node took long over the partitions: who waits for it has nothing to complain of, and those that have
+        // started go on without.
         let mut other = system.database.pool.begin().await?;
         sqlx::query("select from instance for update").execute(&mut *other).await?;
         let (started, freed) = tokio::join!(system.start_together(NODES), async {

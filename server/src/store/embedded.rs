@@ -27,7 +27,7 @@ const SUPERUSER: &str = "mission_control";
 const SETTINGS: [(&str, &str); 10] = [
     ("listen_addresses", ""),            // the Unix socket only
     ("unix_socket_permissions", "0700"), // for the user it runs as, and root
-    ("max_connections", "100"),          // a node needs 16 by default
+    ("max_connections", "100"),          // a node needs 19 by default
     ("shared_buffers", "128MB"),         // holds the hot table many times over; small machines stay usable
     ("max_wal_size", "2GB"),             // fewer checkpoints under load
     ("checkpoint_timeout", "15min"),     // the same

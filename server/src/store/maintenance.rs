@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sqlx::PgExecutor;
 
-use super::Store;
+use super::{LONG, Store};
 
 /// Partitions made ahead, in days, today included.
 const DAYS_AHEAD: i32 = 8;
@@ -11,17 +11,30 @@ const DAYS_AHEAD: i32 = 8;
 const PURGED_AT_ONCE: i64 = 2_000;
 
 impl Store {
-    /// Makes the partitions of yesterday, for identifiers of slow clocks, to a week ahead, where they are missing.
+    /// Makes the partitions of yesterday, for identifiers of slow clocks, to a week ahead, where they are missing; unless another
+    /// node is about it.
     pub async fn create_partitions(&self) -> Result<(), sqlx::Error> {
-        create_partitions(&self.pool).await
+        sqlx::query!(
+            "select create_partitions((now() at time zone 'UTC')::date - 1, $1)
+               from (select from instance for update skip locked) as mine",
+            DAYS_AHEAD + 1
+        )
+        .execute(&self.pool)
+        .await
+        .map(drop)
     }
 
     /// Drops the history of events older than `retention`, a day's partitions at a time. A day of which a delivery is still
-    /// pending stays whole, and so do the days after it. Gives how many partitions were dropped.
+    /// pending stays whole, and so do the days after it. Gives how many partitions were dropped; none if another node is about it.
     pub async fn drop_expired(&self, retention: Duration) -> Result<i32, sqlx::Error> {
-        sqlx::query_scalar!(r#"select drop_expired(make_interval(secs => $1)) as "dropped!""#, retention.as_secs_f64())
-            .fetch_one(&self.pool)
-            .await
+        let dropped = sqlx::query_scalar!(
+            r#"select drop_expired(make_interval(secs => $1)) as "dropped!"
+                 from (select from instance for update skip locked) as mine"#,
+            retention.as_secs_f64()
+        )
+        .fetch_optional(&self.pool.within(LONG))
+        .await?;
+        Ok(dropped.unwrap_or(0))
     }
 
     /// Removes the history of deleted projects. A project is forgotten only a while after it was deleted, when no request
@@ -48,6 +61,8 @@ impl Store {
 
     /// Removes the events of a deleted project with all that came of them, a few at a time so that nobody waits for locks.
     pub async fn purge_history(&self, project_id: i32) -> Result<(), sqlx::Error> {
+        // One project after the other: the engine needs the connections too.
+        let _turn = self.purging.lock().await;
         loop {
             let removed = sqlx::query_scalar!(
                 r#"with chosen as materialized (
@@ -85,13 +100,13 @@ impl Store {
              insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, error)
              select event_id, project_id, trigger_id, run, attempt, 'cancelled', 'The trigger was deleted.' from gone"
         )
-        .execute(&self.relaxed)
+        .execute(&self.pool)
         .await
         .map(drop)
     }
 }
 
-/// See [`Store::create_partitions`].
+/// The same for a node that starts: it waits for others that are about it.
 pub(super) async fn create_partitions(database: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
     sqlx::query!("select create_partitions((now() at time zone 'UTC')::date - 1, $1)", DAYS_AHEAD + 1)
         .execute(database)

@@ -6,7 +6,27 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Store, retried};
-use crate::queue::Counts;
+
+/// Durations that are told apart.
+pub const DURATIONS: usize = 64;
+
+/// What a node has counted of one trigger.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    pub delivered: u32,
+    pub failed: u32,
+    pub retried: u32,
+    /// Attempts by duration.
+    pub durations: [u32; DURATIONS],
+    /// The last outcomes, newest last: `d` delivered, `f` failed.
+    pub outcomes: String,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { delivered: 0, failed: 0, retried: 0, durations: [0; DURATIONS], outcomes: String::new() }
+    }
+}
 
 /// What was counted in one span of one trigger.
 #[derive(Debug)]
