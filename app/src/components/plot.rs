@@ -1,4 +1,4 @@
-//! Plots over time as SVG, drawn on the server: with axes, units, a value for every step under the pointer, and the same as
+//! Plots over time as SVG, in the page from the start: with axes, units, a value for every step under the pointer, and the same as
 //! a table for whoever cannot see them.
 
 use leptos::prelude::*;

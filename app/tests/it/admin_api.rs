@@ -107,6 +107,9 @@ async fn projects_are_created_and_listed() {
     ] {
         assert_eq!(server.post("/v1/config/projects/shop", &body).await.expect(422).fields(), [field], "{body}");
     }
+    let both = json!({"name": "x".repeat(129), "triggerDefaults": {"retries": 101}});
+    let refused = server.post("/v1/config/projects/shop", &both).await.expect(422);
+    assert_eq!(refused.fields(), ["name", "retries"]);
     let misspelt =
         server.post("/v1/config/projects/shop", &json!({"id": "shop", "nmae": "x"})).await.expect(200).json();
     assert_eq!(misspelt, json!({"result": {"id": "shop", "name": "Shop"}, "ignored": ["nmae"]}));

@@ -1,10 +1,11 @@
 //! What webhooks get, and what becomes of deliveries to webhooks of all kinds.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Act, Database, Receiver, Server, a_moment, eventually, free_port, settled};
+use crate::support::{Act, Database, Received, Receiver, Server, a_moment, eventually, free_port, settled};
 
 /// The first delivery of a synchronous event to a trigger.
 async fn delivery(server: &Server, event_type: &str) -> Value {
@@ -257,6 +258,40 @@ async fn a_change_holds_from_the_next_attempt_on() {
     assert_eq!(received[0].headers["mission-control-attempt"], "2");
     settled(&database).await;
     assert_eq!(before.received().len(), 1);
+}
+
+#[tokio::test]
+async fn no_attempt_begins_on_a_lease_for_a_shorter_timeout() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let is_new = |request: &Received| request.headers.contains_key("x-new");
+    let receiver = Receiver::start(move |_, request| {
+        Act::AfterWaiting(Duration::from_millis(if is_new(request) { 400 } else { 80 }))
+    })
+    .await;
+    server.trigger("one", "t", &receiver.url(), json!({"concurrency": 1})).await;
+    // A first one shows that the webhook is fast, so that others wait for it in memory.
+    server.queue(&json!({"type": "t"})).await.expect(202);
+    settled(&database).await;
+    server.queue(&json!([{"type": "t"}, {"type": "t"}, {"type": "t"}, {"type": "t"}])).await.expect(202);
+    let patient = json!({"concurrency": 1, "timeout": 600_000, "headers": {"x-new": "yes"}});
+    server.trigger("one", "t", &receiver.url(), patient).await;
+    server.queue(&json!({"type": "t"})).await.expect(202);
+    let mut seen = HashSet::new();
+    while receiver.received().len() < 6 || database.count("select count(*) from queue").await > 0 {
+        for request in receiver.received().iter().filter(|request| is_new(request)) {
+            let id: uuid::Uuid = request.json()["id"].as_str().expect("an id").parse().expect("an id");
+            let left = "select extract(epoch from due_at - now())::float8 from queue where event_id = $1 and owner is not null";
+            let left: Option<f64> =
+                sqlx::query_scalar(left).bind(id).fetch_optional(&database.pool).await.expect("rows");
+            assert!(left.is_none_or(|left| left > 590.0), "its lease ends in {left:?} s");
+            seen.extend(left.map(|_| id));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(seen.len() >= 2, "more than the one that was queued last: {}", seen.len());
+    assert_eq!(receiver.received().len(), 6, "each once");
+    assert_eq!(database.count("select count(*) from deliveries where attempts = 1").await, 6, "none is counted twice");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::model::FieldError;
 use crate::queue::AcceptError;
 use crate::store;
 
-/// Why something could not be done. Knows nothing of HTTP; `api::problem` maps it.
+/// Why something could not be done. Knows nothing of HTTP; `api::problem` maps it, and `app::forms` for pages.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What was sent is wrong; one entry a field.

@@ -148,8 +148,13 @@ impl Eventing {
     /// Creates a project, or changes what is asked for of the one that there is.
     pub async fn put_project(&self, name: &str, input: ProjectInput) -> Result<Project, Error> {
         let name = Name::parse(name).map_err(|message| Error::field("project", message))?;
-        let title = title(&input.title.unwrap_or_default()).map_err(|message| Error::field("name", message))?;
-        let defaults = input.defaults.map(|defaults| defaults.check(Vec::new())).transpose()?;
+        let mut errors = Vec::new();
+        let title = title(&input.title.unwrap_or_default()).unwrap_or_else(|message| {
+            errors.push(FieldError::new("name", message));
+            None
+        });
+        let defaults = input.defaults.unwrap_or_default().check(errors)?;
+        let defaults = input.defaults.is_some().then_some(defaults);
         self.store().put_project(name.as_str(), title.as_deref()).await?;
         if let Some(defaults) = defaults {
             self.store().set_trigger_defaults(name.as_str(), &defaults).await?;

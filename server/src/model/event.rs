@@ -17,7 +17,7 @@ pub struct EventOutcome {
     pub event_type: String,
     /// ISO 8601 in UTC with milliseconds.
     pub scheduled_at: String,
-    /// The first successful webhook's answer, as JSON text; see [`crate::functions`] for what `response` in it means.
+    /// The first successful webhook's answer, as JSON text; where it is an object with a key `response`, that key's value.
     pub result: Option<String>,
     /// One a trigger, in the order in which the triggers were created.
     pub deliveries: Vec<Delivery>,

@@ -321,6 +321,7 @@ impl Engine {
                 leases.push(Lease {
                     event: event.clone(),
                     trigger_id: *trigger_id,
+                    version: *version,
                     run: 0,
                     fence: 1,
                     attempt: 1,

@@ -53,8 +53,13 @@ impl Engine {
             return None;
         };
         let lease_time = target.timeout + Duration::from_secs_f64(LEASE_SLACK);
-        if self.is_draining() || lease.claimed_at + lease_time < Instant::now() + target.timeout + WRITE_TIME {
-            // It waited so long for its slot that the lease could end in the middle of the attempt.
+        let is_changed = target.version != lease.version;
+        if is_changed
+            || self.is_draining()
+            || lease.claimed_at + lease_time < Instant::now() + target.timeout + WRITE_TIME
+        {
+            // It waited so long for its slot that the lease could end in the middle of the attempt, or was made for another
+            // timeout, or the trigger is paused now: whoever claims it next goes by what holds then.
             self.release(vec![lease]).await;
             return None;
         }

@@ -212,6 +212,7 @@ impl Engine {
             leases.push(Lease {
                 event,
                 trigger_id: row.trigger_id,
+                version: row.trigger_version,
                 run: row.run,
                 fence: row.fence,
                 attempt: row.attempt.unsigned_abs(),

@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Lease;
 
@@ -19,6 +19,8 @@ const FAST: Duration = Duration::from_millis(100);
 /// Deliveries that wait in a fast lane, as a multiple of its slots, and at most.
 const OVERHANG: usize = 3;
 const MOST_OVERHANG: usize = 512;
+/// How long a full node takes no more at most, as long as no whole batch fits.
+const REST: Duration = Duration::from_millis(100);
 /// Weight of the newest attempt in the average.
 const NEWEST: f64 = 0.1;
 
@@ -74,11 +76,17 @@ struct State {
     pace: HashMap<i32, f64>,
     held: usize,
     max_held: usize,
-    /// The whole node was full, and takes no more until a batch fits.
-    closed: bool,
+    /// When the whole node was full: it takes no more until a batch fits, or for a moment.
+    full_at: Option<Instant>,
 }
 
 impl State {
+    /// Whether the node rests. It does not wait for a batch's room for long: where webhooks hang in nearly all places, there
+    /// never is any, and the healthy ones live on what is left.
+    fn rests(&self) -> bool {
+        self.full_at.is_some_and(|at| self.held > self.max_held / 4 * 3 && at.elapsed() < REST)
+    }
+
     fn is_fast(&self, trigger_id: i32) -> bool {
         self.pace.get(&trigger_id).is_some_and(|pace| *pace < FAST.as_secs_f64())
     }
@@ -99,7 +107,7 @@ pub(super) struct Lanes(Mutex<State>);
 
 impl Lanes {
     pub fn new(max_held: usize) -> Self {
-        let state = State { lanes: HashMap::new(), pace: HashMap::new(), held: 0, max_held, closed: false };
+        let state = State { lanes: HashMap::new(), pace: HashMap::new(), held: 0, max_held, full_at: None };
         Self(Mutex::new(state))
     }
 
@@ -110,7 +118,7 @@ impl Lanes {
     /// How many deliveries the node can still take.
     pub fn room(&self) -> usize {
         let state = self.state();
-        if state.closed { 0 } else { state.free() }
+        if state.rests() { 0 } else { state.free() }
     }
 
     /// The triggers that take no more. When they do again, [`Self::leave`] says so.
@@ -158,7 +166,9 @@ impl Lanes {
         };
         if !matches!(entered, Entered::Refused(_)) {
             state.held += 1;
-            state.closed |= state.held >= state.max_held;
+            if state.held >= state.max_held {
+                state.full_at = Some(Instant::now());
+            }
         }
         lane.look(state.capacity(trigger_id, lane.slots));
         if lane.held() > 0 {
@@ -194,8 +204,8 @@ impl Lanes {
                 state.lanes.insert(trigger_id, lane);
             }
         }
-        if state.closed && state.held <= state.max_held / 4 * 3 {
-            state.closed = false;
+        if state.full_at.is_some() && !state.rests() {
+            state.full_at = None;
             left.has_room = true;
         }
         left

@@ -47,12 +47,15 @@ use crate::store::{self, AcceptEvent, Accepted, LeaseKey, Store};
 use supervise::supervise;
 
 pub use changes::{Changed, Listener};
-pub use tally::{Counts, quantile_ms};
+pub use tally::quantile_ms;
 pub use waiters::Watch;
 
-/// Attempts lost to crashes before a delivery is set aside as failed: an event that kills whoever touches it must not do
-/// so for ever.
+/// Attempts beyond its first and its retries that a delivery may lose to crashes before it is set aside as failed: an event that
+/// kills whoever touches it must not do so for ever.
 pub const LOST_ATTEMPTS: u16 = 5;
+
+/// How long a node that stops waits for the database, twice.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How the engine works; see the settings of the same names.
 #[derive(Clone, Debug)]
@@ -128,6 +131,8 @@ pub(crate) struct Lease {
     pub fence: i32,
     /// From 1.
     pub attempt: u16,
+    /// Of the trigger, as it was when it was leased.
+    pub version: i64,
     /// When the statement that leased it was sent: the lease ends no earlier than timeout and slack after that.
     pub claimed_at: Instant,
 }
@@ -277,12 +282,19 @@ impl Engine {
         }
         inner.all_ended.cancel();
         inner.background.close();
-        if tokio::time::timeout(Duration::from_secs(5), inner.background.wait()).await.is_err() {
+        if tokio::time::timeout(FAREWELL, inner.background.wait()).await.is_err() {
             tracing::warn!("the last outcomes could not be written; their leases expire by themselves");
         }
-        self.flush_tallies_now().await;
-        if let Err(error) = inner.store.leave(inner.node).await {
-            tracing::warn!(%error, "could not take leave; the leases of this node expire by themselves");
+        let farewell = async {
+            self.flush_tallies_now().await;
+            inner.store.leave(inner.node).await
+        };
+        match tokio::time::timeout(FAREWELL, farewell).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not take leave; the leases of this node expire by themselves")
+            }
+            Err(_) => tracing::warn!("the database does not answer; the leases of this node expire by themselves"),
         }
     }
 

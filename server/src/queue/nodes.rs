@@ -4,7 +4,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Engine, Patience};
 
@@ -25,6 +27,7 @@ impl Engine {
         // The engine has beaten once when it started.
         let mut voice = Voice::since(Instant::now());
         let (mut patience, mut wait) = (Patience::new(), BEAT);
+        let mut burial: Option<JoinHandle<()>> = None;
         // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
         while pause(wait, &self.0.all_ended).await {
             let peers = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
@@ -40,16 +43,22 @@ impl Engine {
             (patience, wait) = (Patience::new(), BEAT);
             self.0.has_company.store(peers.iter().any(|peer| !peer.is_dead), Ordering::Relaxed);
             let dead: Vec<_> = peers.iter().filter(|peer| peer.is_dead).map(|peer| peer.id).collect();
-            if !voice.is_steady_at(Instant::now()) || dead.is_empty() {
-                continue;
+            let is_burying = burial.as_ref().is_some_and(|burial| !burial.is_finished());
+            if voice.is_steady_at(Instant::now()) && !dead.is_empty() && !is_burying {
+                // Beside the next beats: a long queue takes a while to look through, and this node must not look dead meanwhile.
+                let engine = self.clone();
+                burial = Some(self.0.background.spawn(async move { engine.bury(dead).await }));
             }
-            match self.0.store.bury(&dead, UNSEEN.as_secs_f64()).await {
-                Ok(released) => {
-                    tracing::warn!(?dead, released, "a node died; its deliveries are released");
-                    self.look_now();
-                }
-                Err(error) => tracing::warn!(%error, "cannot release the deliveries of dead nodes"),
+        }
+    }
+
+    async fn bury(&self, dead: Vec<Uuid>) {
+        match self.0.store.bury(&dead, UNSEEN.as_secs_f64()).await {
+            Ok(released) => {
+                tracing::warn!(?dead, released, "a node died; its deliveries are released");
+                self.look_now();
             }
+            Err(error) => tracing::warn!(%error, "cannot release the deliveries of dead nodes"),
         }
     }
 

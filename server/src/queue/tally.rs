@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use super::Engine;
 use super::nodes::pause;
+use crate::store::{Counts, DURATIONS};
 
 /// Between two flushes; longer after one of many triggers, each of which is four rows to write.
 const FLUSH: Duration = Duration::from_secs(1);
 const LONGEST_FLUSH: Duration = Duration::from_secs(5);
 /// Of each trigger that was flushed.
 const FLUSH_A_TRIGGER: Duration = Duration::from_millis(5);
-/// Of these the shortest holds everything up to [`SHORTEST_US`], and each of the others ends a third of a doubling later.
-const DURATIONS: usize = 64;
+/// Of the [`DURATIONS`] the shortest holds everything up to [`SHORTEST_US`], and each of the others ends a third of a doubling
+/// later.
 const PER_DOUBLING: f64 = 3.0;
 const SHORTEST_US: f64 = 100.0;
 /// Outcomes that are remembered of a trigger.
@@ -27,24 +28,6 @@ pub(super) enum Ending {
     /// The delivery has failed with it.
     Failed,
     Retried,
-}
-
-/// What was counted of one trigger.
-#[derive(Clone, Debug)]
-pub struct Counts {
-    pub delivered: u32,
-    pub failed: u32,
-    pub retried: u32,
-    /// Attempts by duration.
-    pub durations: [u32; DURATIONS],
-    /// The last outcomes, newest last: `d` delivered, `f` failed.
-    pub outcomes: String,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self { delivered: 0, failed: 0, retried: 0, durations: [0; DURATIONS], outcomes: String::new() }
-    }
 }
 
 impl Counts {

@@ -62,7 +62,12 @@ impl Targets {
         }
         let rows = store.targets(&missing).await?;
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.extend(rows.into_iter().map(|row| (row.id, Arc::new(Target::from(row)))));
+        for row in rows {
+            // Another statement may have brought a newer one meanwhile.
+            if known.get(&row.id).is_none_or(|target| target.version < row.version) {
+                known.insert(row.id, Arc::new(Target::from(row)));
+            }
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ const QUICK: Option<Duration> = Some(Duration::from_millis(1));
 fn lease(trigger_id: i32, attempt: u16) -> Lease {
     let due_at = chrono::Utc::now();
     let event = Event { id: uuid::Uuid::nil(), project_id: 1, event_type: "t".into(), data: "null".into(), due_at };
-    Lease { event: Arc::new(event), trigger_id, run: 0, fence: 1, attempt, claimed_at: Instant::now() }
+    Lease { event: Arc::new(event), trigger_id, version: 1, run: 0, fence: 1, attempt, claimed_at: Instant::now() }
 }
 
 /// What a lane says to a delivery, in a letter.
@@ -81,6 +81,22 @@ fn a_full_node_takes_more_once_a_batch_fits() {
         lanes.room()
     };
     assert_eq!((0..8).map(after_leaving).collect::<Vec<_>>(), [0, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn a_full_node_rests_only_for_a_moment_where_no_batch_ever_fits() {
+    let lanes = Lanes::new(8);
+    for trigger in 0..8 {
+        enter(&lanes, trigger, 1, 1);
+    }
+    lanes.leave(0, QUICK);
+    assert_eq!(lanes.room(), 0, "one place is no batch");
+    std::thread::sleep(REST);
+    assert_eq!(lanes.room(), 1, "the others hang");
+    assert_eq!(enter(&lanes, 0, 1, 1), 'r');
+    assert_eq!(lanes.room(), 0);
+    std::thread::sleep(REST);
+    assert!(lanes.leave(0, QUICK).has_room);
 }
 
 #[test]
