@@ -26,7 +26,6 @@ impl Live {
     pub fn follow(project: Memo<String>, changed: Callback<()>) -> Self {
         let live = Self { on: RwSignal::new(true), connected: RwSignal::new(false), broken: RwSignal::new(false) };
         let lines = RwSignal::new(0_u32);
-        let missed = StoredValue::new(false);
         Effect::new(move |_| {
             lines.track();
             if !live.on.get() {
@@ -39,9 +38,8 @@ impl Live {
             let Ok(source) = EventSource::new(&url) else { return };
             let open = Closure::<dyn FnMut()>::new(move || {
                 _ = live.connected.try_set(true);
-                _ = live.broken.try_set(false);
                 // What happened while the line was broken is not told again.
-                if missed.try_update_value(std::mem::take) == Some(true) {
+                if live.broken.try_update(std::mem::take) == Some(true) {
                     changed.run(());
                 }
             });
@@ -49,7 +47,6 @@ impl Live {
             let broken = Closure::<dyn FnMut()>::new(move || {
                 _ = live.connected.try_set(false);
                 _ = live.broken.try_set(true);
-                _ = missed.try_set_value(true);
                 // After an answer that is none, as of a proxy without its server, the browser gives up.
                 if line.ready_state() == EventSource::CLOSED {
                     set_timeout(move || _ = lines.try_update(|lines| *lines += 1), AGAIN);

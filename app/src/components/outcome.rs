@@ -88,7 +88,6 @@ fn Outcome(project: String, outcome: EventOutcome, synchronous: bool, form: &'st
     };
     let due = (outcome.pending() > 0 && untouched)
         .then(|| view! { <span>"due "<When at=outcome.scheduled_at.clone()/></span> });
-    // Where the only answer is the result, it stands below already.
     let cut = outcome.deliveries.iter().find(|delivery| delivery.status == DeliveryStatus::Delivered);
     let cut = cut.and_then(|delivery| delivery.last()?.response.as_ref()).is_some_and(|response| response.cut);
     let result_label = if cut {
@@ -96,6 +95,7 @@ fn Outcome(project: String, outcome: EventOutcome, synchronous: bool, form: &'st
     } else {
         "Result, as a synchronous caller gets it"
     };
+    // Where the only answer is the result, it stands below already.
     let result = outcome.result.clone().filter(|result| {
         let bodies: Vec<_> =
             outcome.deliveries.iter().filter_map(|delivery| delivery.last()?.response.as_ref()).collect();

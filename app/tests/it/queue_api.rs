@@ -425,6 +425,18 @@ async fn a_full_backlog_is_a_429() {
     eventually("room", async || (server.queue(&json!({"type": "t"})).await.status == 202).then_some(())).await;
 }
 
+/// Waits until an event is accepted, and delivered.
+async fn works_again(server: &Server, receiver: &Receiver) {
+    let queued = eventually("a 202", async || {
+        Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status == 202)
+    })
+    .await;
+    eventually("its delivery", async || {
+        receiver.received().iter().any(|one| one.json()["id"] == queued.json()["eventId"]).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_its_database_a_server_answers_503_and_comes_back() {
     let database = Database::fresh().await;
@@ -444,14 +456,7 @@ async fn without_its_database_a_server_answers_503_and_comes_back() {
     server.get("/health/ready").await.expect(503);
     server.get("/health/live").await.expect(200);
     cut.mend();
-    let queued = eventually("a 202", async || {
-        Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status == 202)
-    })
-    .await;
-    eventually("its delivery", async || {
-        receiver.received().iter().any(|one| one.json()["id"] == queued.json()["eventId"]).then_some(())
-    })
-    .await;
+    works_again(&server, &receiver).await;
     server.get("/health/ready").await.expect(200);
 }
 
@@ -473,14 +478,7 @@ async fn a_database_that_says_nothing_more_is_given_up() {
         assert!(answer.expect(503).header("retry-after").parse::<u32>().expect("seconds") > 0);
     }
     cut.thaw();
-    let queued = eventually("a 202", async || {
-        Some(server.queue(&json!({"type": "t"})).await).filter(|answer| answer.status == 202)
-    })
-    .await;
-    eventually("its delivery", async || {
-        receiver.received().iter().any(|one| one.json()["id"] == queued.json()["eventId"]).then_some(())
-    })
-    .await;
+    works_again(&server, &receiver).await;
     server.get("/v1/api/default/eventing/events").await.expect(200);
     settled(&database).await;
 }

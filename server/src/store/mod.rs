@@ -213,20 +213,26 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether PostgreSQL answered with one of these. PostgreSQL manual, appendix A.
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| codes.contains(&&*code))
+}
+
 /// Whether the same statement may succeed when simply run again: a serialization failure or a deadlock.
 pub fn is_transient(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "40001" || code == "40P01"))
+    has_code(error, &["40001", "40P01"])
 }
 
 /// Whether a lock was not to be had in time: somebody else's transaction holds it.
 fn is_in_the_way(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "55P03"))
+    has_code(error, &["55P03"])
 }
 
 /// Whether a parameter held a null character, which PostgreSQL's text cannot: what was looked for cannot exist. Everything
 /// that is stored was parsed before, and holds none.
 pub fn is_unstorable_text(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "22021"))
+    has_code(error, &["22021"])
 }
 
 /// Runs a statement again when it lost to another one, a few times at most.

@@ -9,7 +9,7 @@ use super::page_path;
 use super::schedule::ScheduleFields;
 use crate::components::{
     Alert, ButtonLink, CopyBlock, Dialog, JsonEditor, Kind, OutcomePanel, SubmitButton, error_of, on_submitted,
-    stands_in, typed_into,
+    stands_in, submit,
 };
 use crate::load::load;
 use crate::{PageState, Posted, curl};
@@ -89,14 +89,7 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
                 class="flex flex-col gap-4"
                 on:input=move |_| look()
                 on:keydown=on_keydown
-                on:submit=move |event| {
-                    event.prevent_default();
-                    match typed_into::<EventForm>(&event) {
-                        Ok(_) if send.pending().get_untracked() => {}
-                        Ok(form) => drop(send.dispatch(form)),
-                        Err(error) => failure.set(Some(error)),
-                    }
-                }
+                on:submit=submit(send, failure)
             >
                 <Alert message=general/>
                 <input type="hidden" name="intent" value="send"/>
