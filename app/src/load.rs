@@ -66,8 +66,19 @@ where
     (loaded, Callback::new(look))
 }
 
+/// Looks again at what changes by itself, and loads again what could not be loaded beside it.
+pub fn renew_with<T>(renew: Callback<()>, beside: Loaded<T>) -> Callback<()>
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    Callback::new(move |()| {
+        renew.run(());
+        load_where_failed(beside);
+    })
+}
+
 /// Loads something again that could not be loaded.
-pub fn load_where_failed<T>(loaded: Loaded<T>)
+fn load_where_failed<T>(loaded: Loaded<T>)
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {

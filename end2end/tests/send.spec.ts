@@ -90,6 +90,19 @@ test("a synchronous failure is told in plain words with its attempts", async ({ 
   await screenshot(page, "synchronous-failure");
 });
 
+test("a failure that is tried again says when", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook(() => ({ status: 503, body: "down for maintenance" }));
+  await server.trigger(project, "one", "t", receiver.url, { retries: 2, backoffFirst: 90_000 });
+  await page.goto(`${triggersPage(project)}?trigger=one`);
+  const dialog = page.getByRole("dialog", { name: "Trigger one" });
+  await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+  const delivery = dialog.getByTestId("delivery");
+  await expect(delivery).toContainText("retrying");
+  await expect(delivery.getByTestId("wait")).toHaveText(/^retry 1 of 2 in (1 min|\d+ s)$/);
+  await expect(delivery.getByTestId("delivery-error")).toContainText("503");
+  await screenshot(page, "retrying");
+});
+
 test("a webhook that nobody listens on is named", async ({ page, project, server }) => {
   await server.trigger(project, "one", "t", "http://127.0.0.1:1/", { retries: 0 });
   await page.goto(`${triggersPage(project)}?trigger=one`);

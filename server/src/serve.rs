@@ -33,6 +33,8 @@ use crate::telemetry;
 
 /// How long a database of a URL may take to answer at start-up; it may be starting at the same time.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two lines in the log about that.
+const DATABASE_SILENCE: Duration = Duration::from_secs(10);
 /// The largest body of any request in bytes, where `--body-limit` says no more: a form grows when a browser encodes it.
 const LARGEST_FORM: usize = 4 * 1024 * 1024;
 
@@ -156,13 +158,17 @@ async fn open_store(options: PgConnectOptions, config: &Config) -> Result<Store,
         Some(folder) => format!("the socket in {}", folder.display()),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     };
+    let mut told = None::<Instant>;
     loop {
         match Store::open(options.clone(), config.database_connections, config.database_timeout).await {
             Ok(store) => return Ok(store),
             Err(error) if !store::is_unavailable(&error) => return Err(ServeError::Database(error)),
             Err(source) if Instant::now() > deadline => return Err(ServeError::Away { place: place(), source }),
             Err(error) => {
-                tracing::warn!(%error, database = place(), "the database does not answer yet; trying again");
+                if told.is_none_or(|at| at.elapsed() >= DATABASE_SILENCE) {
+                    tracing::warn!(%error, database = place(), "the database does not answer yet; trying again");
+                    told = Some(Instant::now());
+                }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }

@@ -19,6 +19,7 @@ mod status;
 mod submission;
 mod time;
 mod toast;
+mod wait;
 pub mod words;
 
 pub use alert::Alert;
@@ -40,3 +41,4 @@ pub use status::{StatusBadge, Tone};
 pub use submission::{on_submitted, stands_in, submit, typed_into};
 pub use time::{Clock, When, exact};
 pub use toast::{ToastRegion, Toasts};
+pub use wait::WaitView;

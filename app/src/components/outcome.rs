@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use server::functions::load_outcome;
-use server::model::{Attempt, Delivery, DeliveryStatus, EventOutcome};
+use server::model::{Attempt, Delivery, DeliveryStatus, EventOutcome, WaitReason};
 use web_sys::js_sys::Date;
 
 use super::words::{course, milliseconds, standing, what_went_wrong};
-use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, When};
+use super::{JsonTree, ResponseView, Section, StatusBadge, Tone, WaitView, When};
 use crate::load::load_live;
 
 /// Between two looks at an event that is under way, and at one whose time has not come.
@@ -147,7 +147,12 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
     let status = response.as_ref().map(|response| format!("HTTP {}", response.status));
     let failed = delivery.status == DeliveryStatus::Failed;
     let told = standing(delivery.status, !delivery.history.is_empty());
-    let nothing_yet = wrong.is_none() && delivery.history.is_empty();
+    let untouched = delivery.history.is_empty();
+    // When it is due stands above already, and a first attempt is over in a moment.
+    let wait = delivery
+        .wait
+        .filter(|wait| !(untouched && matches!(wait.reason, WaitReason::Scheduled | WaitReason::InFlight)));
+    let nothing_yet = wrong.is_none() && wait.is_none() && untouched;
     view! {
         <article class="rounded-md border border-line bg-surface" data-testid="delivery">
             <div class="flex flex-wrap items-center gap-x-3 gap-y-1 px-3 py-2 text-sm">
@@ -160,6 +165,7 @@ fn DeliveryCard(delivery: Delivery) -> impl IntoView {
                 </span>
             </div>
             <div class="flex flex-col gap-2 border-t border-line p-3" class:hidden=nothing_yet>
+                {wait.map(|wait| view! { <WaitView wait=wait/> })}
                 {wrong.map(|wrong| view! { <p class="text-sm text-bad" data-testid="delivery-error">{wrong}</p> })}
                 {course.map(|course| view! { <p class="text-xs text-soft tabular-nums" data-testid="course">{course}</p> })}
                 {response.map(|response| view! { <ResponseView response=response/> })}

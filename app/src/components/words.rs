@@ -131,6 +131,7 @@ mod tests {
             attempts: statuses.len() as u16,
             error: error.map(str::to_owned),
             history: statuses.iter().enumerate().map(attempt).collect(),
+            wait: None,
         }
     }
 

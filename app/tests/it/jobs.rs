@@ -109,6 +109,28 @@ async fn a_job_outlives_its_node() {
 }
 
 #[tokio::test]
+async fn a_job_whose_batches_fail_is_kept_and_goes_on() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    for sql in [
+        "create function fail() returns trigger language plpgsql as $$ begin raise exception 'no batch today'; end $$",
+        "create trigger fail before update of cursor on jobs for each row execute function fail()",
+    ] {
+        database.execute(sql).await;
+    }
+    let job = server.post(JOBS, &json!({"action": "cancel"})).await.expect(202).json();
+    let held = async || database.count("select count(*) from jobs where lease_until > now() + interval '10 seconds'").await;
+    eventually("the first batch", async || (held().await == 1).then_some(())).await;
+    database.execute("update jobs set lease_until = now() + interval '5 seconds'").await;
+    assert_eq!(held().await, 0);
+    // Before anybody looks for jobs again.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(held().await, 1, "whoever works on it holds it for longer");
+    database.execute("drop trigger fail on jobs").await;
+    assert_eq!(ended(&server, &job).await["state"], "finished");
+}
+
+#[tokio::test]
 async fn a_job_can_be_stopped() {
     let database = Database::fresh().await;
     let receiver = Receiver::ok().await;

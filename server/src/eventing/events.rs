@@ -127,6 +127,19 @@ impl Eventing {
         Ok(outcome(id, event.event_type, iso(event.due_at), deliveries))
     }
 
+    /// Where an event stands, and what its pending deliveries wait for.
+    pub async fn event_outcome_with_waits(&self, project: &str, id: Uuid) -> Result<EventOutcome, Error> {
+        let mut outcome = self.event_outcome(project, id).await?;
+        if outcome.pending() > 0 {
+            let mut waits: HashMap<_, _> = self.waits(project, id).await?.into_iter().collect();
+            for delivery in &mut outcome.deliveries {
+                // What has ended meanwhile is not waited for any more, as the next look shows.
+                delivery.wait = waits.remove(&delivery.trigger).filter(|_| delivery.status == DeliveryStatus::Pending);
+            }
+        }
+        Ok(outcome)
+    }
+
     /// The failed attempts of an event that were followed by others, by trigger and run, oldest first.
     pub(super) async fn earlier_attempts(
         &self,
@@ -293,7 +306,7 @@ fn delivery(row: OutcomeRow, mut history: Vec<Attempt>) -> Delivery {
         ));
     }
     let error = row.error.or_else(|| history.last()?.error.clone());
-    Delivery { trigger: row.trigger, status, attempts: row.attempts.unsigned_abs(), error, history }
+    Delivery { trigger: row.trigger, status, attempts: row.attempts.unsigned_abs(), error, history, wait: None }
 }
 
 /// A delivery's status as stored.

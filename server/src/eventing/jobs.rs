@@ -113,6 +113,10 @@ impl Eventing {
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, job = %work.id, "a batch of a job failed; trying again");
+                    // Where the database is away, somebody else may have the job afterwards, and the next batch shows it.
+                    if matches!(self.store().keep_job(&work, self.engine.node(), LEASE).await, Ok(false)) {
+                        return;
+                    }
                     FULL
                 }
             };

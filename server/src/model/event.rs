@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::Wait;
+
 /// An event that is durably queued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queued {
@@ -71,6 +73,8 @@ pub struct Delivery {
     pub error: Option<String>,
     /// The ended attempts of which a record exists, oldest first; the last one decided the delivery.
     pub history: Vec<Attempt>,
+    /// Why it has not ended, where that was looked up.
+    pub wait: Option<Wait>,
 }
 
 impl Delivery {

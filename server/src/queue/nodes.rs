@@ -72,6 +72,9 @@ impl Engine {
                 if let Err(error) = self.0.store.create_partitions().await {
                     tracing::error!(%error, "cannot make the partitions of the coming days");
                 }
+                if let Err(error) = self.0.store.forget_expired(self.0.settings.retention).await {
+                    tracing::warn!(%error, "cannot forget old idempotency keys and jobs; trying again later");
+                }
                 match self.0.store.drop_expired(self.0.settings.retention).await {
                     Ok(0) => {}
                     Ok(partitions) => tracing::info!(partitions, "dropped history that is older than --retention"),

@@ -130,6 +130,21 @@ impl Store {
         .await
     }
 
+    /// Holds a job for longer; `false`: it was stopped, or another node has it.
+    pub async fn keep_job(&self, work: &Work, node: Uuid, lease: f64) -> Result<bool, sqlx::Error> {
+        let kept = sqlx::query!(
+            "update jobs set lease_until = now() + make_interval(secs => $4)
+              where project_id = $1 and id = $2 and owner = $3 and state = 'running'",
+            work.project_id,
+            work.id,
+            node,
+            lease
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(kept.rows_affected() == 1)
+    }
+
     /// Gives a job back to whoever claims it next.
     pub async fn release_job(&self, work: &Work, node: Uuid) -> Result<(), sqlx::Error> {
         sqlx::query!(

@@ -24,6 +24,17 @@ impl Store {
         .map(drop)
     }
 
+    /// Forgets idempotency keys, finished jobs and statistics older than `retention`; unless another node is about it.
+    pub async fn forget_expired(&self, retention: Duration) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "select forget_expired(make_interval(secs => $1)) from (select from instance for update skip locked) as mine",
+            retention.as_secs_f64()
+        )
+        .execute(&self.pool.within(LONG))
+        .await
+        .map(drop)
+    }
+
     /// Drops the history of events older than `retention`, a day's partitions at a time. A day of which a delivery is still
     /// pending stays whole, and so do the days after it. Gives how many partitions were dropped; none if another node is about it.
     pub async fn drop_expired(&self, retention: Duration) -> Result<i32, sqlx::Error> {
@@ -100,7 +111,7 @@ impl Store {
              insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, error)
              select event_id, project_id, trigger_id, run, attempt, 'cancelled', 'The trigger was deleted.' from gone"
         )
-        .execute(&self.pool)
+        .execute(&self.pool.within(LONG))
         .await
         .map(drop)
     }

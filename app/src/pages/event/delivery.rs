@@ -1,9 +1,9 @@
 use leptos::prelude::*;
-use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run, Wait, WaitReason};
+use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run};
 
 use super::act::{Act, Action};
 use crate::components::words::{course, milliseconds, standing};
-use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, When};
+use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, WaitView, When};
 
 /// One trigger's delivery: where it stands, what it waits for, and every attempt of every run.
 #[component]
@@ -52,22 +52,6 @@ pub fn DeliverySection(
             </div>
         </article>
     }
-}
-
-/// What a delivery waits for.
-#[component]
-fn WaitView(wait: Wait) -> impl IntoView {
-    let at = wait.next_attempt_at.map(|at| view! { " " <When at=at/> });
-    let node =
-        wait.node.map(|node| view! { <span class="ml-2 font-mono text-xs text-soft">{format!("node {node}")}</span> });
-    let tone = match wait.reason {
-        WaitReason::InFlight => "inline-flex flex-wrap gap-x-1.5 rounded-md bg-sunken px-3 py-2 text-ink",
-        WaitReason::Paused => "inline-flex flex-wrap gap-x-1.5 rounded-md bg-sunken px-3 py-2 text-soft",
-        WaitReason::Scheduled | WaitReason::Retry | WaitReason::FreeSlot => {
-            "inline-flex flex-wrap gap-x-1.5 rounded-md bg-warn-soft px-3 py-2 text-warn"
-        }
-    };
-    view! { <p class=tone data-testid="wait">{wait.text} {at} {node}</p> }
 }
 
 #[component]

@@ -16,7 +16,7 @@ use super::on_demand::{bulk_dialog, when_loaded};
 use super::{FailurePage, Loading};
 use crate::components::{Alert, ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
-use crate::load::{load, load_live, load_where_failed};
+use crate::load::{load, load_live, renew_with};
 pub use bulk::BulkDialog;
 use filters::Filters;
 pub use table::EventBadge;
@@ -74,11 +74,7 @@ pub fn EventsPage() -> impl IntoView {
     filters::follow(filter);
     let choices = load(move || (project.get(), filter.get()), |(project, filter)| load_filter_choices(project, filter));
     let (page, renew) = load_live(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
-    let renewed = move |()| {
-        renew.run(());
-        load_where_failed(choices);
-    };
-    let live = Live::follow(project, Callback::new(renewed));
+    let live = Live::follow(project, renew_with(renew, choices));
     view! {
         <Title text="Events"/>
         <Transition fallback=Loading>

@@ -19,7 +19,7 @@ use super::on_demand::{trigger_dialog, when_loaded};
 use super::{FailurePage, Loading};
 use crate::components::{ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
-use crate::load::{Loaded, load, load_live, load_where_failed};
+use crate::load::{Loaded, load, load_live, renew_with};
 pub use dialogs::{Open, OpenDialog};
 use overview::Overview;
 pub use table::QueueExample;
@@ -48,11 +48,7 @@ pub fn TriggersPage() -> impl IntoView {
     });
     let (figures, renew): (Figured, _) =
         load_live(move || (project.get(), range.get()), |(project, range)| load_figures(project, range));
-    let renewed = move |()| {
-        renew.run(());
-        load_where_failed(page);
-    };
-    let live = Live::follow(project, Callback::new(renewed));
+    let live = Live::follow(project, renew_with(renew, page));
     view! {
         <Title text="Event Triggers"/>
         <Transition fallback=Loading>
