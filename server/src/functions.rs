@@ -34,6 +34,11 @@ impl FromServerFnError for Failure {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let message = match error {
             ServerFnErrorErr::Request(_) => "The server cannot be reached. Try again in a moment.".to_owned(),
+            // Not of this server: a proxy's, or of another version of it.
+            ServerFnErrorErr::Deserialization(_) => {
+                "The answer did not come from Mission Control: perhaps a proxy before it cannot reach it. Try again in a moment."
+                    .to_owned()
+            }
             other => format!("The server's answer could not be used ({other})."),
         };
         Self { message, not_found: false }
@@ -121,7 +126,7 @@ pub async fn send_event(project: String, trigger: String, form: EventForm) -> Re
 #[server(endpoint = "outcome", input = Json)]
 pub async fn load_outcome(project: String, event_id: String) -> Result<EventOutcome, Failure> {
     on_server::plainly(match crate::eventing::event_id(&event_id) {
-        Ok(id) => on_server::eventing()?.event_outcome(&project, id).await,
+        Ok(id) => on_server::eventing()?.event_outcome_with_waits(&project, id).await,
         Err(error) => Err(error),
     })
 }
