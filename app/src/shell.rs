@@ -1,7 +1,8 @@
 //! The HTML around the application, and its routes.
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
+use axum::http::Uri;
 use axum::middleware::{self, Next};
 use axum::response::{Redirect, Response};
 use axum::routing::get;
@@ -33,7 +34,8 @@ pub fn router(eventing: Eventing) -> Router {
         .route("/", get(|| async { Redirect::to("/projects") }))
         .route(
             "/projects/{project}",
-            get(async |Path(project): Path<String>| Redirect::to(&format!("/projects/{project}/event-triggers"))),
+            // As it came, escapes and all: not every project that can be asked for can stand in a header.
+            get(async |uri: Uri| Redirect::to(&format!("{}/event-triggers", uri.path()))),
         )
         .leptos_routes_with_context(&options, generate_route_list(App), context.clone(), shell)
         .with_state(options)

@@ -1,7 +1,7 @@
 //! The HTTP server: one task a connection, and bounds on what a slow, silent or greedy client can hold.
 //!
 //! Guarantees: a client that has not sent its request's head within the read timeout is hung up on, an idle one too; a
-//! body that is not there whole within the same time breaks off with [`TooSlow`]; a head takes no more than [`HEAD`] bytes
+//! body that is not there whole within the same time breaks off with [`TooSlow`]; one that takes nothing of its answer for so long is hung up on; a head takes no more than [`HEAD`] bytes
 //! of memory; past the most connections new ones wait in the kernel's queue.
 
 use std::pin::Pin;
@@ -18,6 +18,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
@@ -93,6 +95,11 @@ async fn connection(
     stop: CancellationToken,
 ) {
     drop(stream.set_nodelay(true));
+    // Who takes nothing of an answer for so long is gone or means harm. Source: tcp(7).
+    let patience = u32::try_from(read_timeout.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = setsockopt(&stream, TcpUserTimeout, &patience) {
+        tracing::debug!(%error, "a connection has no limit of its own for writing");
+    }
     let service = app.map_request(move |request: Request<Incoming>| {
         request
             .map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(InTime::new(body, read_timeout)) })

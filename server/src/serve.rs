@@ -117,7 +117,7 @@ async fn serve_on(
     let eventing = Eventing::new(engine.clone(), guard, dev_mode).with_limits(limits(config));
     let shared = api::Shared { eventing: eventing.clone(), body_limit: config.body_limit, stop: stop.clone() };
     let app = api::router(shared).merge(ui(eventing));
-    let app = layers(app, config.body_limit);
+    let app = layers(app, config.body_limit, dev_mode);
     let connections = connections::within_limits(config.max_connections as usize, config.max_in_flight as usize);
     let limits = Limits { read_timeout: config.read_timeout, connections };
 
@@ -175,7 +175,7 @@ async fn open_store(options: PgConnectOptions, config: &Config) -> Result<Store,
     }
 }
 
-fn layers(app: Router, body_limit: usize) -> Router {
+fn layers(app: Router, body_limit: usize, dev_mode: bool) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
@@ -187,7 +187,7 @@ fn layers(app: Router, body_limit: usize) -> Router {
         header("referrer-policy", "same-origin"),
         header("x-content-type-options", "nosniff"),
         MapResponseLayer::new(too_large),
-        axum::middleware::from_fn(api::refuse_foreign_origins),
+        axum::middleware::from_fn_with_state(dev_mode, api::refuse_foreign_origins),
         // Over all routes, since server functions read their bodies whole.
         RequestBodyLimitLayer::new(body_limit.saturating_mul(4).max(LARGEST_FORM)),
     ))

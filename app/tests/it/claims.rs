@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::json;
 use server::store::{
     ACCEPT, ACCEPT_NOW, AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, ENGINE_SETTINGS, FINISH, Finished, Held,
-    LeaseKey, Measured, Moved, RELEASE, RETRY, Retried, Store, parse_database_url,
+    Kept, LeaseKey, Measured, Moved, RELEASE, RETRY, Retried, Store, parse_database_url,
 };
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -404,6 +404,16 @@ async fn a_stale_fence_changes_nothing() {
     }
     database.execute("delete from queue where attempt = 0").await;
 
+    // So is a failed attempt written down once: the answer of the first time may have been lost.
+    accept(&store, &[event(Uuid::now_v7(), None)]).await;
+    let failed = claim(&store, quick, 10).await.remove(0);
+    for _ in 0..2 {
+        let failed = Retried { lease: lease(&failed), attempt: 1, wait: 60.0, record: record() };
+        store.retry(quick, &[failed]).await.expect("a statement");
+        assert_eq!(database.count("select count(*) from attempts").await, 1);
+    }
+    database.execute("delete from queue where attempt = 1").await;
+
     // In one batch with a good one, too.
     accept(&store, &[event(Uuid::now_v7(), None)]).await;
     let other = claim(&store, quick, 10).await.remove(0);
@@ -482,6 +492,40 @@ async fn retention_drops_old_days_but_none_with_pending_work() {
     assert_eq!(store.drop_expired(month).await.expect("a statement"), 6);
     assert_eq!(database.count(partitions).await, before - 9);
     assert_eq!(database.count("select count(*) from events").await, 1, "today's stays");
+}
+
+#[tokio::test]
+async fn what_a_change_does_not_speak_of_stays_as_somebody_else_leaves_it() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let row = store.triggers(1, Some("one")).await.expect("a statement").remove(0);
+    assert!(row.enabled);
+    // Between the look at the trigger and its change.
+    database.execute("update triggers set enabled = false, options = '{\"a\":1}'").await;
+    let stored = "select count(*) from triggers where not enabled and options = '{\"a\":1}'";
+    let kept = Kept { options: true, enabled: true };
+    assert_eq!(store.update_trigger(1, "one", &row, kept).await.expect("a statement"), Some(true));
+    assert_eq!(database.count(stored).await, 1);
+    let kept = Kept { options: false, enabled: false };
+    assert_eq!(store.update_trigger(1, "one", &row, kept).await.expect("a statement"), Some(true));
+    assert_eq!(database.count("select count(*) from triggers where enabled and options = '{}'").await, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_is_seen_again_is_not_buried() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let (dead, back) = (Uuid::now_v7(), Uuid::now_v7());
+    for node in [dead, back] {
+        store.beat(node, 7.0).await.expect("a statement");
+        accept(&store, &[event(Uuid::now_v7(), None)]).await;
+        assert_eq!(claim(&store, node, 10).await.len(), 1);
+    }
+    database.execute("update nodes set seen_at = now() - interval '10 seconds'").await;
+    store.beat(back, 7.0).await.expect("a statement");
+    assert_eq!(store.bury(&[dead, back], 7.0).await.expect("a statement"), 1);
+    assert_eq!(database.count("select count(*) from queue q join nodes n on n.id = q.owner").await, 1);
+    assert_eq!(database.count("select count(*) from queue where owner is null").await, 1);
 }
 
 #[tokio::test]

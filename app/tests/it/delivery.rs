@@ -377,3 +377,32 @@ async fn listen_prints_and_answers_as_told() {
     assert_eq!(failed.json()["deliveries"][0]["response"]["body"], "{\"received\": true}");
     std::fs::remove_file(body).expect("the file");
 }
+
+#[tokio::test]
+async fn an_attempt_in_flight_outlives_its_trigger() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let slow = Receiver::start(|_, _| Act::AfterWaiting(Duration::from_secs(2))).await;
+    let broken = Receiver::start(|_, _| Act::Repeat(Vec::new(), Vec::new(), Duration::from_secs(60))).await;
+    server.trigger("slow", "t", &slow.url(), json!({})).await;
+    server.trigger("broken", "t", &broken.url(), json!({"timeout": 2_000})).await;
+    server.trigger("idle", "later", &slow.url(), json!({})).await;
+    let queued = server.queue(&json!({"type": "t"})).await.expect(202).json();
+    server.queue(&json!({"type": "later", "delay": 3600})).await.expect(202);
+    slow.wait_for(1).await;
+    broken.wait_for(1).await;
+    for name in ["slow", "broken", "idle"] {
+        server.delete_trigger(name).await.expect(200);
+    }
+    assert_eq!(database.count("select count(*) from queue").await, 2, "those in flight go on");
+    settled(&database).await;
+    let path = format!("/v1/api/default/eventing/events/{}", queued["eventId"].as_str().expect("an id"));
+    let event = server.get(&path).await.expect(200).json();
+    let told = |place: usize| {
+        let delivery = &event["deliveries"][place];
+        (delivery["status"].clone(), delivery["runs"][0]["attempts"].as_array().map(Vec::len))
+    };
+    assert_eq!(told(0), (json!("delivered"), Some(1)));
+    assert_eq!(told(1), (json!("cancelled"), Some(1)), "it failed, and nobody waits for its retry");
+    assert_eq!((slow.received().len(), broken.received().len()), (1, 1));
+}

@@ -641,3 +641,23 @@ async fn who_was_told_an_old_count_of_a_long_backlog_hears_of_a_new_one() {
     assert!(heard.contains("event: change") && heard.contains("\"more\":true"), "{heard}");
     assert_eq!(pending().await, 399_999);
 }
+
+#[tokio::test]
+async fn what_takes_too_long_to_compare_is_counted_as_far_as_it_goes() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    let events = vec![json!({"type": "t", "data": {"n": 1}}); 300];
+    server.queue(&json!(events)).await.expect(202);
+    // As with data of hundreds of kilobytes: the first chunk takes longer than a statement may.
+    database
+        .execute(
+            "create or replace function has_value(data text, path text[], value text) returns boolean language plpgsql as
+             $$ begin perform pg_sleep(0.05); return true; end $$",
+        )
+        .await;
+    let count = json!({"action": "redeliver", "dryRun": true, "filter": {"path": "n", "value": "1"}});
+    let counted = server.post("/v1/api/default/eventing/jobs", &count).await.expect(200).json();
+    let events = counted["events"].as_u64().expect("a count");
+    assert!((1..300).contains(&events), "{counted}");
+    assert!(counted["searchedTo"].is_string(), "{counted}");
+}

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Database, Receiver, Server, eventually, settled};
+use crate::support::{Answer, Database, Receiver, Server, eventually, settled};
 
 const QUEUE: &str = "/v1/api/default/eventing/queue";
 
 /// The head of a request whose body is as long as the header `length` says.
 fn head(path: &str, length: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{length}\r\n")
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{length}\r\n")
 }
 
 async fn connect(server: &Server) -> TcpStream {
@@ -65,7 +65,7 @@ async fn who_is_slow_is_hung_up_on() {
 
     // Also after a request that was good.
     let mut idle = connect(&server).await;
-    idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it listens");
+    idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it listens");
     let (said, took) = until_hung_up(&mut idle).await;
     assert!(said.contains("200 OK") && in_time.contains(&took), "idle: {said} {took:?}");
 
@@ -80,6 +80,16 @@ async fn who_is_slow_is_hung_up_on() {
     slow.write_all(head(QUEUE, "content-length: 1000000\r\n").as_bytes()).await.expect("it listens");
     let (said, took) = drip(slow, b" ").await;
     assert!(said.contains("408") && in_time.contains(&took), "slow body: {said} {took:?}");
+    // Nor does anybody hold an answer for ever that it does not take.
+    let options = format!("{{\"a\":\"{}\"}}", "x".repeat(500_000));
+    let body = format!(r#"{{"type":"t","url":"http://127.0.0.1:1/","options":{options}}}"#);
+    server.post_text("/v1/config/projects/default/eventing/triggers/one", body).await.expect(200);
+    let mut greedy = connect(&server).await;
+    let request = "GET /v1/config/projects/default/eventing/triggers HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    greedy.write_all(request.repeat(40).as_bytes()).await.expect("it listens");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let (said, _) = until_hung_up(&mut greedy).await;
+    assert!(said.len() < 20_000_000, "all of it came: {}", said.len());
     // Server functions and forms read their bodies by other means.
     for path in ["/api/create_project", "/projects"] {
         let mut slow = connect(&server).await;
@@ -124,7 +134,7 @@ async fn endless_bodies_and_heads_are_cut_short() {
     let read = stream.read(&mut said).await.expect("an answer, at once");
     let said = String::from_utf8_lossy(&said[..read]);
     assert!(said.contains("413 Payload Too Large") && said.contains("application/problem+json"), "{said}");
-    for endless in ["GET /", "GET / HTTP/1.1\r\nhost: x\r\nx: ", "GET / HTTP/1.1\r\n"] {
+    for endless in ["GET /", "GET / HTTP/1.1\r\nhost: localhost\r\nx: ", "GET / HTTP/1.1\r\n"] {
         let mut stream = connect(&server).await;
         stream.write_all(endless.as_bytes()).await.expect("it listens");
         let piece = if endless.ends_with('\n') { "x-a: b\r\n" } else { "abcdefgh" }.repeat(1_000);
@@ -213,6 +223,13 @@ async fn hostile_requests_of_other_kinds_are_no_fault_of_the_servers() {
     }
     server.post_text("/v1/config/projects/p", format!(r#"{{"name":{deep}}}"#)).await.expect(422);
     server.post_text("/v1/config/projects/p", r#"{"name":"\u0000"}"#).await.expect(422);
+    for project in ["%0a", "%00", "%ff", "a%20b"] {
+        let answer = server.get(&format!("/projects/{project}")).await;
+        assert!(answer.status < 500, "{project}: {}", answer.body);
+    }
+    let zipped = server.http.post(server.url(QUEUE)).header("content-type", "application/json");
+    let zipped = Answer::of(zipped.header("content-encoding", "gzip").body(vec![0x1f, 0x8b])).await.expect(415);
+    assert!(zipped.body.contains("gzip"), "{}", zipped.body);
     // Names that no path should hold, among them one that PostgreSQL cannot.
     let event = json!({"type": "t"});
     for name in ["%00", "a%00b", "%ff", "%c3%28", "%2e%2e%2f", "%F0%9F%8E%89", "%0d%0aset-cookie:x", &"x".repeat(5_000)]

@@ -119,7 +119,8 @@ async fn a_job_whose_batches_fail_is_kept_and_goes_on() {
         database.execute(sql).await;
     }
     let job = server.post(JOBS, &json!({"action": "cancel"})).await.expect(202).json();
-    let held = async || database.count("select count(*) from jobs where lease_until > now() + interval '10 seconds'").await;
+    let held =
+        async || database.count("select count(*) from jobs where lease_until > now() + interval '10 seconds'").await;
     eventually("the first batch", async || (held().await == 1).then_some(())).await;
     database.execute("update jobs set lease_until = now() + interval '5 seconds'").await;
     assert_eq!(held().await, 0);

@@ -425,6 +425,46 @@ async fn a_full_backlog_is_a_429() {
     eventually("room", async || (server.queue(&json!({"type": "t"})).await.status == 202).then_some(())).await;
 }
 
+#[tokio::test]
+async fn what_is_queued_already_is_said_also_where_the_backlog_is_full() {
+    let database = Database::fresh().await;
+    let server = Server::with(&database, &["--backlog-limit", "1", "--sync-wait", "30"]).await;
+    server.trigger("one", "t", "http://127.0.0.1:1/", json!({})).await;
+    let (known, new) =
+        (json!({"type": "t", "delay": 3600, "idempotencyKey": "a"}), json!({"type": "t", "idempotencyKey": "b"}));
+    let first = server.queue(&known).await.expect(202);
+    let again = server.queue(&known).await.expect(202);
+    assert_eq!((again.json(), again.header("idempotency-replayed")), (first.json(), "true"));
+    server.queue(&new).await.expect(429);
+    server.queue(&json!([known, new])).await.expect(429);
+    // Nobody waits for what is due in an hour.
+    let clock = std::time::Instant::now();
+    let waits = server.queue(&json!({"type": "t", "isSynchronous": true, "idempotencyKey": "a"})).await.expect(504);
+    assert!(waits.body.contains("scheduled"), "{}", waits.body);
+    assert!(clock.elapsed() < Duration::from_secs(10), "{:?}", clock.elapsed());
+}
+
+#[tokio::test]
+async fn room_is_seen_while_the_housekeeping_waits() {
+    let database = Database::fresh().await;
+    let server = Server::with(&database, &["--backlog-limit", "3"]).await;
+    // Before the first round.
+    let mut busy = database.pool.begin().await.expect("a transaction");
+    sqlx::query("lock table idempotency_keys in exclusive mode").execute(&mut *busy).await.expect("a statement");
+    let receiver = Receiver::ok().await;
+    server.trigger("one", "t", &receiver.url(), json!({})).await;
+    eventually("the housekeeping", async || {
+        let waits =
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%forget_expired%'";
+        (database.count(waits).await > 0).then_some(())
+    })
+    .await;
+    for _ in 0..10 {
+        eventually("room", async || (server.queue(&json!({"type": "t"})).await.status == 202).then_some(())).await;
+    }
+    receiver.wait_for(10).await;
+}
+
 /// Waits until an event is accepted, and delivered.
 async fn works_again(server: &Server, receiver: &Receiver) {
     let queued = eventually("a 202", async || {
@@ -497,7 +537,12 @@ async fn pages_of_other_origins_are_refused() {
     with("origin", "null".into()).await.expect(403);
     with("sec-fetch-site", "cross-site".into()).await.expect(403);
     a_moment().await;
+    // A name that was made to stand for this machine (DNS rebinding): its pages are of one origin with it.
+    with("host", "evil.example".into()).await.expect(403);
+    let read = server.http.get(server.url("/v1/api/default/eventing/events")).header("host", "evil.example:4122");
+    assert!(Answer::of(read).await.expect(403).body.contains("--dev=false"));
     assert_eq!(database.count("select count(*) from events").await, 0);
+    with("host", "localhost:1".into()).await.expect(202);
     with("origin", format!("http://{host}")).await.expect(202);
     // Server functions too, which a browser would call with a simple request.
     let function = server.http.post(server.url("/api/create_project")).header("origin", "http://evil.example");

@@ -1,7 +1,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::value::RawValue;
 
 use super::ApiState;
@@ -24,6 +24,10 @@ impl FromRequest<ApiState> for JsonBytes {
             let detail = format!(
                 "The body must be JSON with the header Content-Type: application/json; the content type sent is {what}."
             );
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        if let Some(encoding) = request.headers().get(CONTENT_ENCODING).filter(|value| *value != "identity") {
+            let detail = format!("The body must come as it is; it is encoded as {encoding:?} (Content-Encoding).");
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let limit = state.body_limit;

@@ -41,7 +41,9 @@ impl From<Error> for Problem {
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, detail),
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
             Error::BacklogFull => Self { retry_after: Some(5), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) },
-            Error::Unavailable => Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) },
+            Error::Unavailable | Error::Uncertain => {
+                Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+            }
             Error::Internal(cause) => {
                 tracing::error!(%cause, "a request failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)

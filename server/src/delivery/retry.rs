@@ -29,8 +29,9 @@ impl Backoff {
         // Nothing times infinity is no number, and a backoff of nothing stays nothing.
         let growth = self.factor.powi(i32::from(attempt.saturating_sub(1))).min(f64::MAX);
         let nominal = self.first.as_secs_f64() * growth;
-        let jittered = nominal * (1.0 + JITTER * luck);
-        let wait = Duration::from_secs_f64(jittered.min(self.longest.as_secs_f64()));
+        // Below the longest as well: what failed together for long must not come back together.
+        let least = nominal.min(self.longest.as_secs_f64() / (1.0 + JITTER));
+        let wait = Duration::from_secs_f64(least * (1.0 + JITTER * luck)).min(self.longest);
         wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
     }
 }
@@ -58,7 +59,8 @@ mod tests {
     #[test]
     fn waits_grow_fourfold_up_to_an_hour() {
         let waits: Vec<_> = (1..=8).map(|attempt| DEFAULT.wait(attempt, 0.0, None).as_secs()).collect();
-        assert_eq!(waits, [1, 4, 16, 64, 256, 1024, 3600, 3600]);
+        // The longest is kept to with all of its jitter.
+        assert_eq!(waits, [1, 4, 16, 64, 256, 1024, 2880, 2880]);
         assert_eq!(DEFAULT.wait(100, 1.0, None).as_secs(), 3600);
         assert_eq!(DEFAULT.wait(u16::MAX, 1.0, None).as_secs(), 3600);
     }
@@ -112,7 +114,7 @@ mod tests {
             let floor = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
             // Seconds in floating point are a few nanoseconds off.
             let near = Duration::from_micros(1);
-            prop_assert!(wait >= floor && wait + near >= first.min(longest));
+            prop_assert!(wait >= floor && wait + near >= first.min(longest.div_f64(1.0 + JITTER)));
             prop_assert!(wait <= floor.max(longest) + near);
         }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::events::{attempt, response, status};
@@ -11,7 +10,7 @@ use super::log::summary;
 use super::{Error, Eventing, event_id};
 use crate::delivery::cloud_event::{Event, iso};
 use crate::model::{Attempt, DeliveryDetail, DeliveryStatus, EventDetail, Request, Run, Wait, WaitReason};
-use crate::store::{DataMatch, RunRow};
+use crate::store::{DataMatch, PendingRow, RunRow};
 
 impl Eventing {
     /// The data of an event, as it was sent.
@@ -24,9 +23,8 @@ impl Eventing {
     /// What the pending deliveries of an event wait for, by trigger.
     pub(super) async fn waits(&self, project: &str, id: Uuid) -> Result<Vec<(String, Wait)>, Error> {
         let event = self.store().event(project, id).await?.ok_or_else(|| unknown_event(project, id))?;
-        let runs = self.store().runs(event.project_id, id).await?;
-        let pending = runs.into_iter().filter(|run| run.status.is_none());
-        Ok(pending.map(|run| (run.trigger.clone(), wait(&run, event.due_at))).collect())
+        let pending = self.store().pending(event.project_id, id).await?;
+        Ok(pending.into_iter().map(|row| (row.trigger.clone(), wait(&row))).collect())
     }
 
     /// All that is known of an event: what was sent, and every attempt of every delivery.
@@ -51,7 +49,7 @@ impl Eventing {
             if let Some((_, delivery)) = deliveries.last_mut() {
                 // Rows come oldest first, so that the last one decides.
                 delivery.status = status(row.status.as_deref());
-                delivery.wait = (delivery.status == DeliveryStatus::Pending).then(|| wait(&row, event.due_at));
+                delivery.wait = pending(&row).as_ref().map(wait);
                 delivery.runs.push(run(row, attempts));
             }
         }
@@ -104,8 +102,21 @@ fn run(row: RunRow, mut attempts: Vec<Attempt>) -> Run {
     }
 }
 
-/// Why a pending delivery has not ended. `scheduled_at` is when the event is due for the first time.
-fn wait(row: &RunRow, scheduled_at: DateTime<Utc>) -> Wait {
+/// A run that has not ended.
+fn pending(row: &RunRow) -> Option<PendingRow> {
+    Some(PendingRow {
+        trigger: row.trigger.clone(),
+        retries: row.retries,
+        enabled: row.enabled,
+        attempts: row.attempts,
+        node: row.node,
+        due_at: row.due_at?,
+        is_due: row.is_due,
+    })
+}
+
+/// Why a pending delivery has not ended.
+fn wait(row: &PendingRow) -> Wait {
     let in_flight = row.node.is_some();
     let (reason, text) = if in_flight {
         (WaitReason::InFlight, attempt_text("in flight", row.attempts, row.retries))
@@ -116,10 +127,10 @@ fn wait(row: &RunRow, scheduled_at: DateTime<Utc>) -> Wait {
     } else if row.attempts > 0 {
         (WaitReason::Retry, format!("retry {} of {}", row.attempts, row.retries))
     } else {
-        (WaitReason::Scheduled, format!("scheduled for {}", iso(row.due_at.unwrap_or(scheduled_at))))
+        (WaitReason::Scheduled, format!("scheduled for {}", iso(row.due_at)))
     };
     // While it is in flight, `due_at` is the end of the lease.
-    let next_attempt_at = row.due_at.filter(|_| !in_flight && row.enabled).map(iso);
+    let next_attempt_at = (!in_flight && row.enabled).then(|| iso(row.due_at));
     Wait { reason, text, next_attempt_at, node: row.node.map(|node| node.to_string()) }
 }
 

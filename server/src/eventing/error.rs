@@ -25,6 +25,12 @@ pub enum Error {
     /// The database cannot be reached, or the server is going down.
     #[error("The database cannot be reached at the moment; nothing was changed. Try again in a few seconds.")]
     Unavailable,
+    /// The database was lost while it worked.
+    #[error(
+        "The connection to the database was lost meanwhile. What was to change may have changed: look before you try again. \
+         An event that is sent again with the same idempotency key is queued once."
+    )]
+    Uncertain,
     /// A fault of ours. The cause is logged and never shown.
     #[error("Something went wrong inside the server; its log says more.")]
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -54,8 +60,12 @@ fn summary(errors: &[FieldError]) -> String {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if store::is_unavailable(&error) {
+        if store::is_uncertain(&error) {
+            Self::Uncertain
+        } else if store::is_unavailable(&error) {
             Self::Unavailable
+        } else if store::is_orphan(&error) {
+            Self::NotFound("What this belongs to was deleted in this moment; nothing was changed.".to_owned())
         } else if store::is_unstorable_text(&error) {
             Self::NotFound("Nothing has a name with a null character in it.".to_owned())
         } else {
@@ -70,6 +80,7 @@ impl From<AcceptError> for Error {
             AcceptError::BacklogFull => Self::BacklogFull,
             AcceptError::ShuttingDown => Self::Unavailable,
             AcceptError::Lost => Self::Internal(Arc::new(error)),
+            AcceptError::Store(error) if store::is_uncertain(&error) => Self::Uncertain,
             AcceptError::Store(error) if store::is_unavailable(&error) => Self::Unavailable,
             AcceptError::Store(error) => Self::Internal(error),
         }

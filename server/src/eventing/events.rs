@@ -75,6 +75,11 @@ impl Eventing {
             if outcome.pending() == 0 {
                 return Ok((queued, Synchronous::Ended(outcome)));
             }
+            let due = outcome.scheduled_at.parse::<DateTime<Utc>>();
+            if due.is_ok_and(|due| due > Utc::now() + self.engine.sync_wait()) {
+                let waits = self.waits(project, id).await?;
+                return Ok((queued, Synchronous::StillRunning(outcome, waits)));
+            }
         }
         loop {
             let next_look = deadline.min(Instant::now() + LOOK);
@@ -91,17 +96,16 @@ impl Eventing {
                 }
                 () = tokio::time::sleep_until(next_look) => {}
             }
+            let waits = self.waits(project, id).await?;
+            if !waits.is_empty() && Instant::now() < deadline {
+                continue;
+            }
             let outcome = self.event_outcome(project, id).await?;
-            if outcome.pending() == 0 {
-                return Ok((queued, Synchronous::Ended(outcome)));
-            }
-            if Instant::now() >= deadline {
-                let waits = self.waits(project, id).await?;
-                // Otherwise it has just ended, as the next look shows.
-                if !waits.is_empty() {
-                    return Ok((queued, Synchronous::StillRunning(outcome, waits)));
-                }
-            }
+            let so_far = match &waits[..] {
+                [] => Synchronous::Ended(outcome),
+                _ => Synchronous::StillRunning(outcome, waits),
+            };
+            return Ok((queued, so_far));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::delivery::cloud_event::iso;
 use crate::model::{
     DeliveryCounts, EventCount, EventFilter, EventPage, EventQuery, EventStatus, EventSummary, FilterChoices,
 };
-use crate::store::{Candidate, DataMatch, Span, SummaryRow};
+use crate::store::{self, Candidate, DataMatch, Span, SummaryRow};
 
 /// After so long a search says how far it came.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(400);
 const COUNTING_PATIENCE: Duration = Duration::from_secs(2);
 /// Events looked at in one statement: from the first number on, up to the second while nothing is found.
 const CHUNK: (usize, usize) = (256, 4_096);
+/// Chunks grow as long as one takes no longer.
+const QUICK: Duration = Duration::from_millis(100);
 /// So many due deliveries are sorted for a chunk. Where there are more, walking the queue meets some soon.
 const SORTED: i64 = 30_000;
 
@@ -99,7 +101,9 @@ impl Eventing {
     }
 
     pub(super) async fn count(&self, project_id: i32, criteria: Criteria) -> Result<EventCount, Error> {
-        let mut search = self.search(project_id, criteria, CHUNK.1).await?;
+        // Comparing data takes as long as the data is large.
+        let at_once = if criteria.data.is_any() { CHUNK.1 } else { CHUNK.0 };
+        let mut search = self.search(project_id, criteria, at_once).await?;
         let deadline = Instant::now() + COUNTING_PATIENCE;
         let mut events = 0;
         while !search.ended && Instant::now() < deadline {
@@ -144,20 +148,26 @@ impl Search {
         if self.ended { self.left.from } else { self.left.before }
     }
 
-    /// Looks at a chunk of candidates. Gives those that match.
+    /// Looks at a chunk of candidates; at fewer where those take PostgreSQL too long. Gives those that match.
     pub(super) async fn step(&mut self, eventing: &Eventing) -> Result<Vec<SummaryRow>, Error> {
+        loop {
+            match self.try_step(eventing).await {
+                Err(error) if store::is_cut_short(&error) && self.chunk > 1 => self.chunk = (self.chunk / 8).max(1),
+                ended => return Ok(ended?),
+            }
+        }
+    }
+
+    async fn try_step(&mut self, eventing: &Eventing) -> Result<Vec<SummaryRow>, sqlx::Error> {
+        let clock = Instant::now();
         let mut candidates = self.candidates(eventing).await?;
-        self.ended = candidates.len() < self.chunk;
-        if let Some(last) = candidates.last_mut() {
-            self.left.before = last.id;
+        let last = candidates.last_mut().map(|last| {
             // The chunk may have ended between two deliveries of this event.
             last.matches |= self.source.is_by_delivery();
-        }
+            last.id
+        });
         let mut ids: Vec<_> = candidates.iter().filter(|one| one.matches).map(|one| one.id).collect();
         ids.dedup();
-        if ids.len() * 4 < self.chunk {
-            self.chunk = (self.chunk * 4).min(CHUNK.1).max(self.chunk);
-        }
         let event_type = self.criteria.event_type.as_ref().map(|one| one.as_str());
         let any = DataMatch::default();
         let data = match self.source {
@@ -168,6 +178,11 @@ impl Search {
             eventing.store().summaries(self.project_id, &ids, event_type, self.triggers.as_deref(), data).await?;
         if let Some(wanted) = self.criteria.status {
             found.retain(|row| status(row) == wanted);
+        }
+        self.left.before = last.unwrap_or(self.left.before);
+        self.ended = candidates.len() < self.chunk;
+        if ids.len() * 4 < self.chunk && clock.elapsed() < QUICK {
+            self.chunk = (self.chunk * 4).min(CHUNK.1).max(self.chunk);
         }
         Ok(found)
     }

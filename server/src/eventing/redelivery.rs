@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::detail::unknown_event;
 use super::{Error, Eventing, event_id};
 use crate::model::{Changed, Left};
-use crate::store::{Change, Only, RunRow};
+use crate::store::{Change, Only, StandingRow};
 
 impl Eventing {
     /// Queues the ended deliveries of an event again, or the one to the trigger of a name, as a new run that is due now. An
@@ -18,10 +18,10 @@ impl Eventing {
         let change = Change { project_id, events: &[id], trigger, only: Only::Ended };
         let queued = self.store().redeliver(change).await?;
         self.engine.touched(project, project_id, &[id], queued.len());
-        let left = self.left(project_id, id, trigger, &queued, |run| {
-            if run.status.is_none() {
+        let left = self.left(project_id, id, trigger, &queued, |one| {
+            if one.pending {
                 "Its delivery is still pending."
-            } else if run.deleted {
+            } else if one.deleted {
                 "The trigger was deleted."
             } else {
                 "Its delivery has changed in this moment."
@@ -41,8 +41,8 @@ impl Eventing {
         let change = Change { project_id, events: &[id], trigger, only: Only::Ended };
         let cancelled = self.store().cancel(change).await?;
         self.engine.touched(project, project_id, &[id], 0);
-        let left = self.left(project_id, id, trigger, &cancelled, |run| {
-            if run.status.is_some() { "Its delivery has ended." } else { "An attempt is in flight." }
+        let left = self.left(project_id, id, trigger, &cancelled, |one| {
+            if one.pending { "An attempt is in flight." } else { "Its delivery has ended." }
         });
         let left = left.await?;
         let nothing = || match trigger {
@@ -65,19 +65,14 @@ impl Eventing {
         id: Uuid,
         trigger: Option<&str>,
         changed: &[(Uuid, String)],
-        why: impl Fn(&RunRow) -> &'static str,
+        why: impl Fn(&StandingRow) -> &'static str,
     ) -> Result<Vec<Left>, Error> {
-        let runs = self.store().runs(project_id, id).await?;
-        // Runs come by trigger, oldest first: the last one of a trigger counts.
-        let latest = runs
+        let standings = self.store().standings(project_id, id).await?;
+        Ok(standings
             .iter()
-            .enumerate()
-            .filter(|(place, run)| runs.get(place + 1).is_none_or(|following| following.trigger_id != run.trigger_id));
-        Ok(latest
-            .map(|(_, run)| run)
-            .filter(|run| trigger.is_none_or(|name| name == run.trigger))
-            .filter(|run| changed.iter().all(|(_, name)| *name != run.trigger))
-            .map(|run| Left { trigger: run.trigger.clone(), why: why(run).to_owned() })
+            .filter(|one| trigger.is_none_or(|name| name == one.trigger))
+            .filter(|one| changed.iter().all(|(_, name)| *name != one.trigger))
+            .map(|one| Left { trigger: one.trigger.clone(), why: why(one).to_owned() })
             .collect())
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 
@@ -10,7 +11,10 @@ use crate::delivery::client::is_reserved_header;
 use crate::model::{
     DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, FieldError, Trigger, TriggerDefaults, TriggerForm, TriggersPage,
 };
-use crate::store::TriggerRow;
+use crate::store::{Kept, TriggerRow};
+
+/// Between two looks at the attempts in flight of a deleted trigger.
+const ORPHANS: Duration = Duration::from_millis(500);
 
 /// A trigger as asked for, numbers parsed, nothing else checked.
 #[derive(Clone, Debug)]
@@ -112,7 +116,7 @@ impl Eventing {
         let saved = match existing {
             Some(name) => self
                 .store()
-                .update_trigger(project_row.id, name, &row)
+                .update_trigger(project_row.id, name, &row, Kept { options: true, enabled: true })
                 .await?
                 .ok_or_else(|| unknown_trigger(project, name))?,
             None => self.store().create_trigger(project_row.id, &row).await?,
@@ -137,10 +141,11 @@ impl Eventing {
             };
             // One that exists is replaced by what is said, and by nothing that was said of its project since.
             input.fill_in(&if current.is_some() { TriggerDefaults::default() } else { project_row.defaults() });
+            let kept = Kept { options: false, enabled: input.enabled.is_none() };
             input.enabled = input.enabled.or(current.as_ref().map(|current| current.enabled));
             let row = self.check(&input, Vec::new()).await?;
             let saved = match current {
-                Some(_) => self.store().update_trigger(project_row.id, &row.name, &row).await?.is_some(),
+                Some(_) => self.store().update_trigger(project_row.id, &row.name, &row, kept).await?.is_some(),
                 None => self.store().create_trigger(project_row.id, &row).await?,
             };
             if saved {
@@ -161,12 +166,20 @@ impl Eventing {
         Ok(())
     }
 
-    /// Deletes a trigger and cancels its deliveries. Its history stays.
+    /// Deletes a trigger and cancels its deliveries, but for attempts in flight. Its history stays.
     pub async fn delete_trigger(&self, project: &str, name: &str) -> Result<(), Error> {
         let row = self.find_project(project).await?;
         if !self.store().delete_trigger(row.id, name).await? {
             return Err(unknown_trigger(project, name));
         }
+        // Attempts in flight end as they do; what one of them leaves to be tried again is cancelled then. Should this node go,
+        // another one's housekeeping does it.
+        let store = self.store().clone();
+        tokio::spawn(async move {
+            while matches!(store.cancel_orphans().await, Ok(true)) {
+                tokio::time::sleep(ORPHANS).await;
+            }
+        });
         Ok(())
     }
 

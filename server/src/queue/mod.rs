@@ -181,6 +181,7 @@ impl Engine {
         supervise(tasks, "completer", (engine.clone(), ended), |(engine, ended)| engine.complete(ended).boxed());
         supervise(tasks, "heartbeat", engine.clone(), |engine| engine.keep_alive().boxed());
         supervise(tasks, "housekeeping", engine.clone(), |engine| engine.maintain().boxed());
+        supervise(tasks, "backlog", engine.clone(), |engine| engine.watch_backlog().boxed());
         supervise(tasks, "statistics", engine.clone(), |engine| engine.flush_tallies().boxed());
         Ok(engine)
     }
@@ -209,7 +210,10 @@ impl Engine {
         if let Some(first) = events.first()
             && self.backlog_is_full(&first.project)
         {
-            return Err(AcceptError::BacklogFull);
+            // What is queued already need not be queued.
+            let before =
+                self.0.store.accepted_before(&events).await.map_err(|error| AcceptError::Store(Arc::new(error)))?;
+            return before.ok_or(AcceptError::BacklogFull);
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.0.accepts.send(accept::Job { events, reply }).await.map_err(|_| AcceptError::ShuttingDown)?;

@@ -63,30 +63,37 @@ impl Engine {
     }
 
     pub(super) async fn maintain(&self) {
-        let mut next_housekeeping = Instant::now();
+        let mut wait = COUNT;
+        while pause(wait, &self.0.stop).await {
+            wait = HOUSEKEEPING;
+            let (store, retention) = (&self.0.store, self.0.settings.retention);
+            if let Err(error) = store.create_partitions().await {
+                tracing::error!(%error, "cannot make the partitions of the coming days");
+            }
+            if let Err(error) = store.forget_expired(retention).await {
+                tracing::warn!(%error, "cannot forget old idempotency keys and jobs; trying again later");
+            }
+            match store.drop_expired(retention).await {
+                Ok(0) => {}
+                Ok(partitions) => tracing::info!(partitions, "dropped history that is older than --retention"),
+                Err(error) => tracing::warn!(%error, "cannot drop old history; trying again later"),
+            }
+            if let Err(error) = store.purge_deleted_projects().await {
+                tracing::warn!(%error, "the history of deleted projects could not be removed; trying again later");
+            }
+            if let Err(error) = store.cancel_orphans().await {
+                tracing::error!(%error, "cannot cancel the deliveries of deleted triggers");
+            }
+            self.0.targets.forget_unused();
+        }
+    }
+
+    /// Counts the backlog where it may have changed. Apart from the housekeeping, which may take long: what was counted too
+    /// long ago refuses events that there is room for.
+    pub(super) async fn watch_backlog(&self) {
         let mut next_count = Instant::now();
         let mut patience = Patience::new();
         while pause(COUNT, &self.0.stop).await {
-            if Instant::now() >= next_housekeeping {
-                next_housekeeping = Instant::now() + HOUSEKEEPING;
-                if let Err(error) = self.0.store.create_partitions().await {
-                    tracing::error!(%error, "cannot make the partitions of the coming days");
-                }
-                if let Err(error) = self.0.store.forget_expired(self.0.settings.retention).await {
-                    tracing::warn!(%error, "cannot forget old idempotency keys and jobs; trying again later");
-                }
-                match self.0.store.drop_expired(self.0.settings.retention).await {
-                    Ok(0) => {}
-                    Ok(partitions) => tracing::info!(partitions, "dropped history that is older than --retention"),
-                    Err(error) => tracing::warn!(%error, "cannot drop old history; trying again later"),
-                }
-                if let Err(error) = self.0.store.purge_deleted_projects().await {
-                    tracing::warn!(%error, "the history of deleted projects could not be removed; trying again later");
-                }
-                if let Err(error) = self.0.store.cancel_orphans().await {
-                    tracing::error!(%error, "cannot cancel the deliveries of deleted triggers");
-                }
-            }
             let stale = self.0.backlog.lock().unwrap_or_else(PoisonError::into_inner).stale;
             if stale && Instant::now() >= next_count {
                 let clock = Instant::now();

@@ -2,6 +2,7 @@
 //! holds, so a change is in force from the next attempt on, on every node.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,15 +47,40 @@ impl From<TargetRow> for Target {
     }
 }
 
+/// A target that is known.
+struct Known {
+    target: Arc<Target>,
+    /// Since the last time that unused ones were forgotten.
+    used: AtomicBool,
+}
+
+impl Known {
+    fn new(target: Target) -> Self {
+        Self { target: Arc::new(target), used: AtomicBool::new(true) }
+    }
+
+    fn note_use(&self) {
+        // Read first: many threads write the same line otherwise.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 #[derive(Default)]
-pub(super) struct Targets(RwLock<HashMap<i32, Arc<Target>>>);
+pub(super) struct Targets(RwLock<HashMap<i32, Known>>);
 
 impl Targets {
     /// Loads the triggers that are not known yet in the given version or a later one.
     pub async fn load(&self, store: &Store, versions: &HashMap<i32, i64>) -> Result<(), sqlx::Error> {
         let missing: Vec<i32> = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            let is_known = |id: &i32, version: &i64| known.get(id).is_some_and(|target| target.version >= *version);
+            let is_known = |id: &i32, version: &i64| {
+                known.get(id).is_some_and(|known| {
+                    known.note_use();
+                    known.target.version >= *version
+                })
+            };
             versions.iter().filter(|(id, version)| !is_known(id, version)).map(|(id, _)| *id).collect()
         };
         if missing.is_empty() {
@@ -64,14 +90,24 @@ impl Targets {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for row in rows {
             // Another statement may have brought a newer one meanwhile.
-            if known.get(&row.id).is_none_or(|target| target.version < row.version) {
-                known.insert(row.id, Arc::new(Target::from(row)));
+            if known.get(&row.id).is_none_or(|known| known.target.version < row.version) {
+                known.insert(row.id, Known::new(Target::from(row)));
             }
         }
         Ok(())
     }
 
     pub fn get(&self, trigger_id: i32) -> Option<Arc<Target>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&trigger_id).cloned()
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(&trigger_id)?;
+        known.note_use();
+        Some(known.target.clone())
+    }
+
+    /// Forgets what was not used since the last time. Whoever needs it again loads it again.
+    pub fn forget_unused(&self) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| std::mem::take(known.used.get_mut()));
+        known.shrink_to_fit();
     }
 }

@@ -43,7 +43,65 @@ pub struct RunRow {
     pub error: Option<String>,
 }
 
+/// What of a pending delivery says why it has not ended.
+#[derive(Debug)]
+pub struct PendingRow {
+    pub trigger: String,
+    pub retries: i16,
+    pub enabled: bool,
+    pub attempts: i16,
+    /// The node that holds it.
+    pub node: Option<Uuid>,
+    pub due_at: DateTime<Utc>,
+    pub is_due: bool,
+}
+
+/// Where the latest run of a delivery stands.
+#[derive(Debug)]
+pub struct StandingRow {
+    pub trigger: String,
+    pub deleted: bool,
+    pub pending: bool,
+}
+
 impl Store {
+    /// The pending deliveries of an event, by trigger.
+    pub async fn pending(&self, project_id: i32, event_id: Uuid) -> Result<Vec<PendingRow>, sqlx::Error> {
+        sqlx::query_as!(
+            PendingRow,
+            r#"select t.name as trigger, t.retries, t.enabled, q.attempt as attempts, q.owner as node, q.due_at,
+                      q.due_at <= now() as "is_due!"
+                 from queue q
+                 join triggers t on t.id = q.trigger_id
+                where q.event_id = $2 and q.project_id = $1
+                order by t.id"#,
+            project_id,
+            event_id
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Where the deliveries of an event stand, by trigger.
+    pub async fn standings(&self, project_id: i32, event_id: Uuid) -> Result<Vec<StandingRow>, sqlx::Error> {
+        sqlx::query_as!(
+            StandingRow,
+            r#"select t.name as trigger, t.deleted_at is not null as "deleted!", bool_or(d.pending) as "pending!"
+                 from (
+                      select trigger_id, true as pending from queue where event_id = $2 and project_id = $1
+                      union all
+                      select trigger_id, false from deliveries where project_id = $1 and event_id = $2
+                      ) d
+                 join triggers t on t.id = d.trigger_id
+                group by t.id
+                order by t.id"#,
+            project_id,
+            event_id
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
     pub async fn event_as_accepted(&self, project: &str, id: Uuid) -> Result<Option<DetailRow>, sqlx::Error> {
         sqlx::query_as!(
             DetailRow,

@@ -100,20 +100,28 @@ impl Store {
         }
     }
 
-    /// Cancels what still waits for deleted triggers: rows that were accepted while the trigger was being deleted.
-    pub async fn cancel_orphans(&self) -> Result<(), sqlx::Error> {
-        sqlx::query!(
-            "with gone as (
-                 delete from queue q using triggers t
-                  where t.id = q.trigger_id and t.deleted_at is not null
+    /// Cancels what still waits for deleted triggers. Gives whether attempts of theirs are in flight.
+    pub async fn cancel_orphans(&self) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar!(
+            r#"with orphans as (
+                 select q.event_id, q.trigger_id, q.run, q.owner
+                   from queue q
+                   join triggers t on t.id = q.trigger_id
+                  where t.deleted_at is not null
+             ),
+             gone as (
+                 delete from queue q using orphans o
+                  where q.event_id = o.event_id and q.trigger_id = o.trigger_id and q.run = o.run and q.owner is null
                  returning q.*
+             ),
+             cancelled as (
+                 insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, error)
+                 select event_id, project_id, trigger_id, run, attempt, 'cancelled', 'The trigger was deleted.' from gone
              )
-             insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, error)
-             select event_id, project_id, trigger_id, run, attempt, 'cancelled', 'The trigger was deleted.' from gone"
+             select exists(select from orphans where owner is not null) as "in_flight!""#
         )
-        .execute(&self.pool.within(LONG))
+        .fetch_one(&self.pool.within(LONG))
         .await
-        .map(drop)
     }
 }
 

@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use pool::TimedPool;
 
-pub use detail::{DetailRow, RunRow};
+pub use detail::{DetailRow, PendingRow, RunRow, StandingRow};
 pub use events::{OutcomeRow, StoredAttempt};
 pub use jobs::{JobRow, NewJob, Step, Work};
 pub use log::{Candidate, DataMatch, Span, SummaryRow, TriggerHistory};
@@ -39,7 +39,7 @@ pub use queue::{
 };
 pub use redelivery::{Change, Only};
 pub use tallies::{Counts, DURATIONS, OutcomesRow, TallyRow};
-pub use triggers::{TargetRow, TriggerRow};
+pub use triggers::{Kept, TargetRow, TriggerRow};
 
 /// The schema, and how older ones become it.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -217,6 +217,23 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
 fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| codes.contains(&&*code))
+}
+
+/// Whether PostgreSQL stopped a statement that took it longer than it may.
+pub fn is_cut_short(error: &sqlx::Error) -> bool {
+    has_code(error, &["57014"])
+}
+
+/// Whether a row was to belong to one that is gone.
+pub fn is_orphan(error: &sqlx::Error) -> bool {
+    has_code(error, &["23503"])
+}
+
+/// Whether a statement may have done its work although the database could not be asked: it was under way.
+pub fn is_uncertain(error: &sqlx::Error) -> bool {
+    let refused = has_code(error, &["57P03", "25006"])
+        || error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("53"));
+    is_unavailable(error) && !refused && !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }
 
 /// Whether the same statement may succeed when simply run again: a serialization failure or a deadlock.

@@ -26,13 +26,19 @@ impl Store {
         .await
     }
 
-    /// Releases the leases of dead nodes, and forgets those nodes unless they have been seen again. Gives how many deliveries
+    /// Releases the leases of dead nodes and forgets those nodes, unless they have been seen again. Gives how many deliveries
     /// were released.
     pub async fn bury(&self, dead: &[Uuid], unseen_seconds: f64) -> Result<u64, sqlx::Error> {
         // Leases first: should this node die in between, the next one finds the dead node again.
-        let released = sqlx::query!("update queue set owner = null, due_at = now() where owner = any($1)", dead)
-            .execute(&self.relaxed)
-            .await?;
+        let released = sqlx::query!(
+            "update queue set owner = null, due_at = now()
+              where owner = any(array(
+                    select id from nodes where id = any($1) and seen_at < now() - make_interval(secs => $2)))",
+            dead,
+            unseen_seconds
+        )
+        .execute(&self.relaxed)
+        .await?;
         sqlx::query!(
             "delete from nodes where id = any($1) and seen_at < now() - make_interval(secs => $2)",
             dead,

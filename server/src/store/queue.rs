@@ -206,6 +206,29 @@ impl Store {
         retried(|| self.durable.run(accept)).await
     }
 
+    /// The events that were accepted under these events' idempotency keys before, in order; `None`: one has no key, or an
+    /// unknown one.
+    pub async fn accepted_before(&self, events: &[AcceptEvent]) -> Result<Option<Vec<Accepted>>, sqlx::Error> {
+        let Some(keys) = events.iter().map(|event| event.key.clone()).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let projects: Vec<_> = events.iter().map(|event| event.project.to_string()).collect();
+        let rows = sqlx::query!(
+            r#"select k.event_id, k.project_id, coalesce(e.due_at, k.created_at) as "due_at!", coalesce(e.triggers, 0) as "triggers!"
+                 from unnest($1::text[], $2::text[]) with ordinality as i (project, key, place)
+                 join projects p on p.name = i.project
+                 join idempotency_keys k on k.project_id = p.id and k.key = i.key
+                 left join events e on e.project_id = k.project_id and e.id = k.event_id
+                order by i.place"#,
+            &projects,
+            &keys
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let accepted = rows.into_iter().map(|row| replay(row.event_id, row.project_id, row.due_at, row.triggers));
+        Ok(Some(accepted.collect::<Vec<_>>()).filter(|accepted| accepted.len() == events.len()))
+    }
+
     /// What is due from a time on, before which nothing is, until `horizon` seconds from now; `full`: triggers that the node
     /// cannot serve now. One probe a trigger, however long the backlogs are, and however much is scheduled for later.
     pub async fn next_due(&self, full: &[i32], from: DateTime<Utc>, horizon: f64) -> Result<NextDue, sqlx::Error> {
@@ -322,6 +345,11 @@ async fn insert_events(
     } else {
         insert_any_events(connection, events, held).await
     }
+}
+
+/// An event whose idempotency key is known.
+fn replay(event_id: Uuid, project_id: i32, due_at: DateTime<Utc>, triggers: i32) -> Accepted {
+    Accepted::Queued { event_id, project_id, due_at, due_in: 0.0, triggers, replayed: true, leases: Vec::new() }
 }
 
 async fn insert_any_events(
@@ -528,16 +556,7 @@ async fn accept_keyed(
     .fetch_all(&mut *connection)
     .await?;
     for row in rows {
-        let replayed = Accepted::Queued {
-            event_id: row.event_id,
-            project_id: row.project_id,
-            due_at: row.due_at,
-            due_in: 0.0,
-            triggers: row.triggers,
-            replayed: true,
-            leases: Vec::new(),
-        };
-        outcomes.insert(row.event_id, replayed);
+        outcomes.insert(row.event_id, replay(row.event_id, row.project_id, row.due_at, row.triggers));
     }
     let outcome = |event: &AcceptEvent| {
         let mut outcome = outcomes.get(&owner(event)).cloned().unwrap_or(Accepted::UnknownProject);

@@ -1,5 +1,5 @@
 -- Puts deliveries back that failed and are tried again, and writes the failed attempt down; those whose lease was lost are
--- passed over. $1 is the node, $2 the outcomes.
+-- passed over, and what has been written down already is written once. $1 is the node, $2 the outcomes.
 with kept as (
     update queue q set due_at = now() + make_interval(secs => i.wait), owner = null
       from unnest($2::outcome[]) as i
@@ -13,3 +13,4 @@ select event_id, project_id, trigger_id, run, attempt, $1, started_at, due_at, d
        response_status, response_cut, response_headers, response_body, error,
        dns_us, connect_us, tls_us, first_byte_us
   from kept
+    on conflict do nothing

@@ -37,6 +37,13 @@ pub struct TargetRow {
 /// The constraint that keeps names unique among the triggers that are not deleted.
 const NAME_KEY: &str = "triggers_name_key";
 
+/// What of a trigger a change does not speak of, and somebody else may be changing.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    pub options: bool,
+    pub enabled: bool,
+}
+
 impl Store {
     /// The triggers of a project by name, or the one of the given name.
     pub async fn triggers(&self, project_id: i32, name: Option<&str>) -> Result<Vec<TriggerRow>, sqlx::Error> {
@@ -95,17 +102,21 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Changes the trigger that is called `name`. `None`: there is none; `Some(false)`: its new name is taken.
+    /// Changes the trigger that is called `name`, but for what is kept as it is stored then. `None`: there is none;
+    /// `Some(false)`: its new name is taken.
     pub async fn update_trigger(
         &self,
         project_id: i32,
         name: &str,
         row: &TriggerRow,
+        kept: Kept,
     ) -> Result<Option<bool>, sqlx::Error> {
         let done = sqlx::query!(
             "update triggers
-                set name = $3, source = $4, type = $5, url = $6, retries = $7, timeout_ms = $8, headers = $9, options = $10,
-                    concurrency = $11, backoff_first_ms = $12, backoff_max_ms = $13, enabled = $14,
+                set name = $3, source = $4, type = $5, url = $6, retries = $7, timeout_ms = $8, headers = $9,
+                    options = case when $15 then options else $10 end,
+                    concurrency = $11, backoff_first_ms = $12, backoff_max_ms = $13,
+                    enabled = case when $16 then enabled else $14 end,
                     types = case when $5 = any(types) then types else types || $5 end,
                     version = version + 1, updated_at = now()
               where project_id = $1 and name = $2 and deleted_at is null",
@@ -122,7 +133,9 @@ impl Store {
             row.concurrency,
             row.backoff_first_ms,
             row.backoff_max_ms,
-            row.enabled
+            row.enabled,
+            kept.options,
+            kept.enabled
         )
         .execute(&self.pool)
         .await;
@@ -148,7 +161,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Deletes a trigger and cancels its deliveries; `false`: there is none.
+    /// Deletes a trigger and cancels its deliveries that are not in flight; `false`: there is none.
     pub async fn delete_trigger(&self, project_id: i32, name: &str) -> Result<bool, sqlx::Error> {
         let done = sqlx::query!(
             "update triggers set deleted_at = now(), enabled = false, version = version + 1
