@@ -91,7 +91,7 @@ pub struct Config {
     #[arg(long, env = "MC_DATABASE_TIMEOUT", value_name = "SECONDS", default_value = "60", value_parser = some_seconds)]
     pub database_timeout: Duration,
 
-    /// What is logged: error, warn, info, debug or trace, also by module
+    /// What is logged: error, warn, info, debug or trace, also by module as in info,server=debug
     #[arg(long, env = "MC_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 

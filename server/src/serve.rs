@@ -9,6 +9,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,7 +53,7 @@ pub enum ServeError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    #[error("The database cannot be used: {0}")]
+    #[error("The database cannot be used: {}", refusal(.0))]
     Database(sqlx::Error),
     #[error(
         "The database at {place} does not answer: {source}. Is PostgreSQL running there, and is --database-url right?"
@@ -64,7 +65,24 @@ pub enum ServeError {
     Http(std::io::Error),
 }
 
-/// Runs the server until SIGTERM or SIGINT. `ui` makes Mission Control's routes.
+/// Why the database cannot be used, and what to do.
+fn refusal(error: &sqlx::Error) -> String {
+    if matches!(error, sqlx::Error::Migrate(why) if matches!(**why, MigrateError::VersionMissing(_))) {
+        return "it was used by a newer Mission Control than this one. Start that one, or restore a backup from before it.".into();
+    }
+    let Some(told) = error.as_database_error() else { return error.to_string() };
+    let code = told.code().unwrap_or_default();
+    let advice = match &*code {
+        code if code.starts_with("28") => "Check the user and the password in --database-url.",
+        code if code.starts_with("3D") => "Create it, or correct the name in --database-url.",
+        "42501" => "Make the user in --database-url the owner of the database.",
+        "22P05" | "22021" => "It needs the encoding UTF8: create it with ENCODING 'UTF8' TEMPLATE template0.",
+        _ => return error.to_string(),
+    };
+    format!("{}. {advice}", told.message())
+}
+
+/// Runs the server until SIGTERM, SIGINT or SIGHUP. `ui` makes Mission Control's routes.
 pub async fn serve(config: Config, ui: impl FnOnce(Eventing) -> Router) -> Result<(), ServeError> {
     let dev_mode = config.dev_mode().map_err(ServeError::Refused)?;
     telemetry::init(&config.log, config.log_format).map_err(ServeError::Refused)?;
@@ -162,7 +180,9 @@ async fn open_store(options: PgConnectOptions, config: &Config) -> Result<Store,
     loop {
         match Store::open(options.clone(), config.database_connections, config.database_timeout).await {
             Ok(store) => return Ok(store),
-            Err(error) if !store::is_unavailable(&error) => return Err(ServeError::Database(error)),
+            Err(error) if !store::is_unavailable(&error) || store::is_denied(&error) => {
+                return Err(ServeError::Database(error));
+            }
             Err(source) if Instant::now() > deadline => return Err(ServeError::Away { place: place(), source }),
             Err(error) => {
                 if told.is_none_or(|at| at.elapsed() >= DATABASE_SILENCE) {
@@ -218,11 +238,14 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 fn on_signal() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Of a terminal that is closed.
+    let mut hangup = signal(SignalKind::hangup())?;
     let cancel = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         cancel.cancel();
     });

@@ -4,6 +4,7 @@ use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 
 /// How log lines look.
@@ -15,8 +16,7 @@ pub enum LogFormat {
 
 /// Starts logging. `filter` is in the syntax of tracing-subscriber's `EnvFilter`, such as `info` or `info,server=debug`.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("The log filter {filter:?} cannot be read: {error}."))?;
+    let filter = parse(filter)?;
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => {
@@ -27,6 +27,20 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
     }
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// A filter in which no word is a slip of the pen, and which leaves warnings in where it names modules alone.
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    let wrong = |why: String| {
+        format!("The log filter {filter:?} cannot be read: {why}. It looks like info, or info,server=debug,sqlx=debug.")
+    };
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty() && !word.contains(['=', '[']));
+    if let Some(word) = words.clone().find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(wrong(format!("{word:?} is no level")));
+    }
+    let base = if words.next().is_some() { "" } else { "warn," };
+    // PostgreSQL's notices say at every start that the tables exist.
+    EnvFilter::try_new(format!("{base}sqlx::postgres::notice=warn,{filter}")).map_err(|error| wrong(error.to_string()))
 }
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
@@ -44,5 +58,22 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     match backtrace.status() {
         std::backtrace::BacktraceStatus::Captured => tracing::error!(what, place, total, %backtrace, "a panic"),
         _ => tracing::error!(what, place, total, "a panic"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_filter_never_hides_what_went_wrong_by_a_slip_of_the_pen() {
+        for filter in ["info", "DEBUG", "off", "info,server=debug", "", "server=debug,info"] {
+            assert!(parse(filter).is_ok(), "{filter}");
+        }
+        assert!(parse("verbose").expect_err("no level").contains("\"verbose\" is no level"));
+        assert!(parse("info,servr").is_err());
+        assert!(parse("server=loud").is_err());
+        let text = parse("mission_control=debug").expect("a filter").to_string();
+        assert!(text.split(',').any(|word| word == "warn"), "{text}");
     }
 }

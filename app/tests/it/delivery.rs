@@ -406,3 +406,50 @@ async fn an_attempt_in_flight_outlives_its_trigger() {
     assert_eq!(told(1), (json!("cancelled"), Some(1)), "it failed, and nobody waits for its retry");
     assert_eq!((slow.received().len(), broken.received().len()), (1, 1));
 }
+
+#[tokio::test]
+async fn outcomes_are_kept_while_the_database_lets_nobody_in() {
+    let database = Database::fresh().await;
+    database.execute("create role shut_out login superuser").await;
+    let server = Server::on(&database.url().replace("user=mission_control", "user=shut_out"), &[]).await;
+    let slow = Receiver::start(|_, _| Act::AfterWaiting(Duration::from_secs(1))).await;
+    server.trigger("one", "t", &slow.url(), json!({"timeout": 30_000})).await;
+    server.queue(&json!(vec![json!({"type": "t"}); 20])).await.expect(202);
+    slow.wait_for(20).await;
+    database.execute("alter role shut_out nologin").await;
+    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'shut_out'").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let refused = server.queue(&json!({"type": "t"})).await.expect(503);
+    assert!(!refused.header("retry-after").is_empty());
+    server.get("/health/ready").await.expect(503);
+    database.execute("alter role shut_out login").await;
+    settled(&database).await;
+    assert_eq!(database.count("select count(*) from deliveries where attempts = 1 and status = 'delivered'").await, 20);
+    assert_eq!(slow.received().len(), 20, "nothing was sent twice");
+    eventually("readiness", async || (server.get("/health/ready").await.status == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_node_whose_database_takes_nothing_is_not_ready_and_says_so() {
+    let database = Database::fresh().await;
+    let server = Server::start(&database).await;
+    server.queue(&json!({"type": "t"})).await.expect(202);
+    // As after a failover to a node that is no primary.
+    let sessions = "select pg_terminate_backend(pid) from pg_stat_activity
+                     where datname = current_database() and pid <> pg_backend_pid()";
+    database.execute("do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$").await;
+    database.execute(sessions).await;
+    eventually("a 503", async || (server.queue(&json!({"type": "t"})).await.status == 503).then_some(())).await;
+    server.get("/health/ready").await.expect(503);
+    server.get("/health/live").await.expect(200);
+    // This one has no statement to set it back otherwise.
+    let mut writing = database.pool.begin_with("begin read write").await.expect("a transaction");
+    sqlx::query("do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$")
+        .execute(&mut *writing)
+        .await
+        .expect("a statement");
+    writing.commit().await.expect("a commit");
+    database.execute(sessions).await;
+    eventually("a 202", async || (server.queue(&json!({"type": "t"})).await.status == 202).then_some(())).await;
+    eventually("readiness", async || (server.get("/health/ready").await.status == 200).then_some(())).await;
+}

@@ -59,9 +59,25 @@ async fn dev_mode_can_be_left_and_empty_variables_are_not_set() {
 async fn what_cannot_work_is_said_in_a_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
+    let newer = Database::fresh().await;
+    drop(Server::start(&newer).await);
+    newer
+        .execute(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (29991231000000, 'of the future', true, '', 0)",
+        )
+        .await;
+    let newer_url = newer.url();
+    let stranger = newer.url().replace("user=mission_control", "user=stranger");
+    let nowhere = newer.url().replace("///", "///no_such_");
     let cases = [
         (vec!["serve", "--listen", &address], "Cannot listen on"),
         (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", "nonsense"], "cannot be read"),
+        (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", "mysql://foo/x"], "begin with postgres://"),
+        (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", &stranger], "Check the user and the password"),
+        (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", &nowhere], "Create it, or correct the name"),
+        (vec!["serve", "--listen", "127.0.0.1:0", "--database-url", &newer_url], "used by a newer Mission Control"),
+        (vec!["serve", "--log", "verbose"], "\"verbose\" is no level"),
         (vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", "/proc/nothing"], "/proc/nothing"),
         (vec!["serve", "--sync-wait=-1"], "--sync-wait"),
         (vec!["serve", "--listen", "localhost:0"], "such as 127.0.0.1:4122"),

@@ -15,7 +15,7 @@ async fn live() -> Json<Value> {
     Json(json!({"status": "live"}))
 }
 
-/// The process can do its work: the database answers.
+/// The process can do its work.
 async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     state.eventing.ready().await?;
     Ok(Json(json!({"status": "ready"})))

@@ -66,9 +66,10 @@ impl Eventing {
         self.dev_mode
     }
 
-    /// Whether the database answers.
+    /// Whether this node can do its work: the database answers, and takes what is written.
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.store().ping().await?)
+        self.store().ping().await?;
+        if self.engine.is_well() { Ok(()) } else { Err(Error::Unavailable) }
     }
 
     fn store(&self) -> &Store {

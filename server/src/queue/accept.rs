@@ -237,6 +237,7 @@ impl Engine {
         let Flushed { rows, replies, sent_at, outcome } = flushed;
         let error = match outcome {
             Ok(accepted) => {
+                self.0.health.accepted();
                 let (leases, versions) = self.leased(&rows, &accepted, sent_at);
                 let mut accepted = accepted.into_iter();
                 for (reply, count) in replies {
@@ -247,7 +248,11 @@ impl Engine {
             }
             Err(error) => error,
         };
-        if replies.len() == 1 || super::unavailable(&error) {
+        let unavailable = super::unavailable(&error);
+        if unavailable {
+            self.0.health.refused(&error);
+        }
+        if replies.len() == 1 || unavailable {
             let error = Arc::new(error);
             for (reply, _) in replies {
                 drop(reply.send(Err(AcceptError::Store(error.clone()))));

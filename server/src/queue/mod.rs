@@ -22,6 +22,7 @@ mod attempt;
 mod changes;
 mod claim;
 mod complete;
+mod health;
 mod lanes;
 mod nodes;
 mod supervise;
@@ -102,6 +103,7 @@ struct Inner {
     changes: changes::Changes,
     tallies: tally::Tallies,
     alarm: claim::Alarm,
+    health: health::Health,
     /// Other nodes use the same database, as of the last heartbeat.
     has_company: AtomicBool,
     backlog: Mutex<Backlog>,
@@ -166,6 +168,7 @@ impl Engine {
             changes: changes::Changes::default(),
             tallies: tally::Tallies::default(),
             alarm: claim::Alarm::default(),
+            health: health::Health::new(),
             has_company: AtomicBool::new(peers.iter().any(|peer| !peer.is_dead)),
             backlog: Mutex::new(Backlog { pending: HashMap::new(), stale: true }),
             attempts: TaskTracker::new(),
@@ -213,11 +216,19 @@ impl Engine {
             // What is queued already need not be queued.
             let before =
                 self.0.store.accepted_before(&events).await.map_err(|error| AcceptError::Store(Arc::new(error)))?;
-            return before.ok_or(AcceptError::BacklogFull);
+            return before.ok_or_else(|| {
+                self.0.health.is_full(&first.project, self.0.settings.backlog_limit);
+                AcceptError::BacklogFull
+            });
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.0.accepts.send(accept::Job { events, reply }).await.map_err(|_| AcceptError::ShuttingDown)?;
         answer.await.map_err(|_| if self.is_draining() { AcceptError::ShuttingDown } else { AcceptError::Lost })?
+    }
+
+    /// Whether the database takes what this node writes, as far as it has tried of late.
+    pub fn is_well(&self) -> bool {
+        self.0.health.is_well()
     }
 
     /// The name of a trigger that this node has delivered to.

@@ -28,19 +28,30 @@ impl Engine {
         let mut voice = Voice::since(Instant::now());
         let (mut patience, mut wait) = (Patience::new(), BEAT);
         let mut burial: Option<JoinHandle<()>> = None;
+        let mut silent = false;
         // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
         while pause(wait, &self.0.all_ended).await {
             let peers = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
                 Ok(peers) => peers,
                 Err(error) => {
                     if patience.speaks() {
-                        tracing::warn!(%error, "cannot say that this node lives; trying again");
+                        // Beside the next tries, of which none may come later for it.
+                        let engine = self.clone();
+                        tokio::spawn(async move {
+                            let error = engine.0.store.why_away(error).await;
+                            tracing::warn!(%error, "cannot say that this node lives; trying again");
+                        });
                     }
+                    silent = true;
                     (voice, wait) = (Voice::silent(), patience.next());
                     continue;
                 }
             };
             (patience, wait) = (Patience::new(), BEAT);
+            self.0.health.beaten();
+            if std::mem::take(&mut silent) {
+                tracing::info!("the database answers again");
+            }
             self.0.has_company.store(peers.iter().any(|peer| !peer.is_dead), Ordering::Relaxed);
             let dead: Vec<_> = peers.iter().filter(|peer| peer.is_dead).map(|peer| peer.id).collect();
             let is_burying = burial.as_ref().is_some_and(|burial| !burial.is_finished());

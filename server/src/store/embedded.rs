@@ -24,17 +24,18 @@ const DATABASE: &str = "mission_control";
 const SUPERUSER: &str = "mission_control";
 
 /// Settings of the server and why. Everything else is PostgreSQL's default: fsync and full_page_writes are on.
-const SETTINGS: [(&str, &str); 10] = [
-    ("listen_addresses", ""),            // the Unix socket only
-    ("unix_socket_permissions", "0700"), // for the user it runs as, and root
-    ("max_connections", "100"),          // a node needs 19 by default
-    ("shared_buffers", "128MB"),         // holds the hot table many times over; small machines stay usable
-    ("max_wal_size", "2GB"),             // fewer checkpoints under load
-    ("checkpoint_timeout", "15min"),     // the same
-    ("wal_compression", "on"),           // full-page images shrink to a third
-    ("random_page_cost", "1.1"),         // SSDs
-    ("jit", "off"),                      // short statements: compiling one takes longer than running it
-    ("log_checkpoints", "off"),          // the log is for what needs a person
+const SETTINGS: [(&str, &str); 11] = [
+    ("listen_addresses", ""),             // the Unix socket only
+    ("unix_socket_permissions", "0700"),  // for the user it runs as, and root
+    ("max_connections", "100"),           // a node needs 19 by default
+    ("shared_buffers", "128MB"),          // holds the hot table many times over; small machines stay usable
+    ("max_wal_size", "2GB"),              // fewer checkpoints under load
+    ("checkpoint_timeout", "15min"),      // the same
+    ("wal_compression", "on"),            // full-page images shrink to a third
+    ("random_page_cost", "1.1"),          // SSDs
+    ("jit", "off"),                       // short statements: compiling one takes longer than running it
+    ("log_checkpoints", "off"),           // the log is for what needs a person
+    ("log_min_error_statement", "panic"), // the same: thousands of events can be in a statement that failed
 ];
 
 /// Settings that older versions do not know: the major version that brought each, name and value.
@@ -44,6 +45,8 @@ const NEWER_SETTINGS: [(u32, &str, &str); 1] = [
     (14, "recovery_init_sync_method", "syncfs"),
 ];
 
+/// A log that is larger when PostgreSQL starts, in bytes, is put aside.
+const LARGEST_LOG: u64 = 16 * 1024 * 1024;
 /// How long PostgreSQL may take from start to its first answer; recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it may take to stop before it is stopped harder.
@@ -291,6 +294,10 @@ impl Server {
     }
 
     fn spawn(&self) -> Result<Child, EmbeddedError> {
+        // One older log beside it. Where it cannot be moved, it grows.
+        if fs::metadata(&self.log).is_ok_and(|log| log.len() > LARGEST_LOG) {
+            drop(fs::rename(&self.log, self.log.with_extension("log.1")));
+        }
         let log = File::options()
             .create(true)
             .append(true)

@@ -70,6 +70,9 @@ pub const ENGINE_SETTINGS: [(&str, &str); 4] =
 /// Connections that search the history: so few that a search holds up neither the engine nor other requests.
 const SEARCHING_CONNECTIONS: u32 = 3;
 
+/// Those of a node beside the ones for requests.
+const OTHER_CONNECTIONS: u32 = ACCEPTING_CONNECTIONS as u32 + ENGINE_CONNECTIONS + SEARCHING_CONNECTIONS;
+
 /// A connection that was idle for longer is tried before it is used, since its server may be gone: one that accepts for
 /// whoever waits, and one of the engine's, which tries again by itself.
 const TRUSTED_ACCEPTING: Duration = Duration::from_secs(1);
@@ -78,6 +81,7 @@ const TRUSTED_ENGINE: Duration = Duration::from_secs(10);
 /// The one way to the database.
 #[derive(Clone)]
 pub struct Store {
+    options: PgConnectOptions,
     /// For requests.
     pool: TimedPool,
     /// For accepting: a commit is on disk when it returns.
@@ -111,6 +115,14 @@ impl Store {
             // Of what is too long for a page, the usual compression takes more time than all else that becomes of an event.
             engine = engine.options([("default_toast_compression", "lz4")]);
         }
+        let most = most_connections(&mut first).await?;
+        if most < i64::from(connections + OTHER_CONNECTIONS) {
+            tracing::warn!(
+                most,
+                needed = connections + OTHER_CONNECTIONS,
+                "PostgreSQL takes fewer connections (max_connections) than this node may open: lower --database-connections"
+            );
+        }
         let relaxed = engine.clone().options([("synchronous_commit", "off")]);
         // Searches are planned anew every time, since the plan hangs on which filters are set and on which days are meant;
         // and nothing that a person looks for is worth scanning a table or waiting longer.
@@ -127,12 +139,21 @@ impl Store {
             TimedPool::new(pool_options(connections, trusted_idle).connect_lazy_with(options), limit)
         };
         Ok(Self {
+            options: options.clone(),
             pool: pool(connections, Duration::ZERO, options),
             durable: pool(ACCEPTING_CONNECTIONS as u32, TRUSTED_ACCEPTING, engine),
             relaxed: pool(ENGINE_CONNECTIONS, TRUSTED_ENGINE, relaxed),
             searching: pool(SEARCHING_CONNECTIONS, Duration::ZERO, searching),
             purging: Arc::default(),
         })
+    }
+
+    /// The reason behind an error: a pool says only that it has waited long enough.
+    pub async fn why_away(&self, error: sqlx::Error) -> sqlx::Error {
+        match error {
+            sqlx::Error::PoolTimedOut => first_connection(&self.options).await.err().unwrap_or(error),
+            error => error,
+        }
     }
 
     /// Whether the database answers.
@@ -159,6 +180,16 @@ async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, sq
     let options = options.clone().disable_statement_logging();
     let connected = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await;
     connected.map_err(|late| sqlx::Error::Io(late.into()))?
+}
+
+/// How many connections PostgreSQL has for others than superusers.
+async fn most_connections(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select current_setting('max_connections')::bigint
+                  - current_setting('superuser_reserved_connections')::bigint as "most!""#
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Whether PostgreSQL can; some are built without.
@@ -191,6 +222,11 @@ fn pool_options(connections: u32, trusted_idle: Duration) -> PgPoolOptions {
 
 /// Parses a connection URL, with a reason a person can use.
 pub fn parse_database_url(url: &str) -> Result<PgConnectOptions, String> {
+    // Of other schemes sqlx takes what it knows.
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        let why = "it does not begin with postgres://, as in postgres://user:password@host:5432/name";
+        return Err(format!("The database URL cannot be read: {why}."));
+    }
     PgConnectOptions::from_str(url).map_err(|error| {
         format!("The database URL cannot be read ({error}); it looks like postgres://user:password@host:5432/name.")
     })
@@ -206,11 +242,20 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
         // Class 08: connection; 53: resources; 57P0x: shut down or starting. PostgreSQL manual, appendix A.
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
-        }),
+        sqlx::Error::Database(database) => {
+            database.code().is_some_and(|code| {
+                code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
+            }) || is_denied(error)
+        }
         _ => false,
     }
+}
+
+/// Whether PostgreSQL lets this node do nothing: a wrong password, no such database, no privilege. Somebody has changed that, or
+/// will: what was to be written is kept until then.
+pub fn is_denied(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code == "42501")
 }
 
 /// Whether PostgreSQL answered with one of these. PostgreSQL manual, appendix A.
@@ -233,7 +278,10 @@ pub fn is_orphan(error: &sqlx::Error) -> bool {
 pub fn is_uncertain(error: &sqlx::Error) -> bool {
     let refused = has_code(error, &["57P03", "25006"])
         || error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("53"));
-    is_unavailable(error) && !refused && !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+    is_unavailable(error)
+        && !refused
+        && !is_denied(error)
+        && !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }
 
 /// Whether the same statement may succeed when simply run again: a serialization failure or a deadlock.
