@@ -82,13 +82,15 @@ test("closing a dialog gives the focus back, and what was done is said", async (
 
   await page.getByRole("link", { name: "Edit one" }).click();
   await page.getByRole("button", { name: "Save" }).click();
-  await expect(page.getByRole("status")).toContainText("Trigger saved");
+  await expect(page.getByRole("status")).toHaveText("Trigger saved");
   await expect(page.getByRole("link", { name: "Edit one" })).toBeFocused();
   await page.getByRole("button", { name: "Pause one" }).press("Enter");
   await expect(page.getByRole("button", { name: "Resume one" })).toBeFocused();
 
+  // Messages stand together while they last.
+  await expect(page.getByRole("status")).toHaveText("");
   await page.getByRole("link", { name: "Delete one" }).press("Enter");
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter");
-  await expect(page.getByRole("status")).toContainText("Trigger deleted");
+  await expect(page.getByRole("status")).toHaveText("Trigger deleted");
   await expect(page.getByRole("link", { name: "Trigger two" })).toBeFocused();
 });

@@ -10,7 +10,7 @@ test("new triggers start with what their project has for them", async ({ page, p
   await page.getByLabel("Retries").fill("8");
   await page.getByLabel("First wait").fill("150");
   await page.getByRole("button", { name: "Save defaults" }).click();
-  await expect(page.getByRole("status")).toContainText("Defaults saved");
+  await expect(page.getByRole("status")).toHaveText("Defaults saved");
 
   await page.goto(`${triggersPage(project)}?add`);
   const dialog = page.getByRole("dialog", { name: "Add event trigger" });
@@ -31,7 +31,7 @@ test("a project is given another title and is deleted with its name typed", asyn
   await expect(page.getByLabel("Title")).toHaveAccessibleDescription(/up to 128/);
   await page.getByLabel("Title").fill("The Shop");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await expect(page.getByRole("status")).toContainText("Title saved");
+  await expect(page.getByRole("status")).toHaveText("Title saved");
 
   await page.getByRole("link", { name: "Delete project" }).click();
   const dialog = page.getByRole("dialog", { name: "Delete project" });

@@ -1,13 +1,13 @@
 //! The HTTP server: one task a connection, and bounds on what a slow, silent or greedy client can hold.
 //!
 //! Guarantees: a client that has not sent its request's head within the read timeout is hung up on, an idle one too; a
-//! body that is not there whole within the same time breaks off with [`TooSlow`]; one that takes nothing of its answer for so long is hung up on; a head takes no more than [`HEAD`] bytes
-//! of memory; past the most connections new ones wait in the kernel's queue.
+//! body that is not there whole within the same time breaks off with [`TooSlow`]; a client that takes nothing of its answer for
+//! so long is hung up on; a head takes no more than [`HEAD`] bytes of memory; past the most connections new ones wait in the kernel's queue.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -26,6 +26,8 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+use crate::telemetry::Seldom;
 
 /// The largest head of a request, in bytes; past it the answer is 431.
 const HEAD: usize = 64 * 1024;
@@ -51,10 +53,9 @@ pub struct TooSlow(Duration);
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
-    let mut complained: Option<Instant> = None;
+    let mut complaints = Seldom::every(COMPLAINT);
     loop {
-        if room.available_permits() == 0 && complained.is_none_or(|at| at.elapsed() > COMPLAINT) {
-            complained = Some(Instant::now());
+        if room.available_permits() == 0 && complaints.speaks() {
             tracing::warn!(
                 limits.connections,
                 "as many connections as are allowed (--max-connections): more must wait"

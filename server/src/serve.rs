@@ -30,7 +30,7 @@ use crate::limits::limits;
 use crate::queue::Engine;
 use crate::store::embedded::{Embedded, EmbeddedError};
 use crate::store::{self, Store};
-use crate::telemetry;
+use crate::telemetry::{self, Seldom};
 
 /// How long a database of a URL may take to answer at start-up; it may be starting at the same time.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
@@ -176,7 +176,7 @@ async fn open_store(options: PgConnectOptions, config: &Config) -> Result<Store,
         Some(folder) => format!("the socket in {}", folder.display()),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     };
-    let mut told = None::<Instant>;
+    let mut log = Seldom::every(DATABASE_SILENCE);
     loop {
         match Store::open(options.clone(), config.database_connections, config.database_timeout).await {
             Ok(store) => return Ok(store),
@@ -185,9 +185,8 @@ async fn open_store(options: PgConnectOptions, config: &Config) -> Result<Store,
             }
             Err(source) if Instant::now() > deadline => return Err(ServeError::Away { place: place(), source }),
             Err(error) => {
-                if told.is_none_or(|at| at.elapsed() >= DATABASE_SILENCE) {
+                if log.speaks() {
                     tracing::warn!(%error, database = place(), "the database does not answer yet; trying again");
-                    told = Some(Instant::now());
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

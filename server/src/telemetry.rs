@@ -2,6 +2,7 @@
 
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -41,6 +42,29 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     let base = if words.next().is_some() { "" } else { "warn," };
     // PostgreSQL's notices say at every start that the tables exist.
     EnvFilter::try_new(format!("{base}sqlx::postgres::notice=warn,{filter}")).map_err(|error| wrong(error.to_string()))
+}
+
+/// Keeps the log from saying the same again and again.
+#[derive(Debug)]
+pub struct Seldom {
+    every: Duration,
+    said: Option<Instant>,
+}
+
+impl Seldom {
+    /// With at least so long between two lines.
+    pub fn every(every: Duration) -> Self {
+        Self { every, said: None }
+    }
+
+    /// Whether a line may be written now; the clock starts anew then.
+    pub fn speaks(&mut self) -> bool {
+        let speaks = self.said.is_none_or(|at| at.elapsed() >= self.every);
+        if speaks {
+            self.said = Some(Instant::now());
+        }
+        speaks
+    }
 }
 
 static PANICS: AtomicU64 = AtomicU64::new(0);

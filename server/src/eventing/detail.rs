@@ -22,8 +22,7 @@ impl Eventing {
 
     /// What the pending deliveries of an event wait for, by trigger.
     pub(super) async fn waits(&self, project: &str, id: Uuid) -> Result<Vec<(String, Wait)>, Error> {
-        let event = self.store().event(project, id).await?.ok_or_else(|| unknown_event(project, id))?;
-        let pending = self.store().pending(event.project_id, id).await?;
+        let pending = self.store().pending(project, id).await?;
         Ok(pending.into_iter().map(|row| (row.trigger.clone(), wait(&row))).collect())
     }
 

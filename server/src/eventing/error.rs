@@ -41,6 +41,15 @@ impl Error {
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
+
+    /// What is said where an error means that the database is away.
+    fn away(error: &sqlx::Error) -> Option<Self> {
+        if store::is_uncertain(error) {
+            Some(Self::Uncertain)
+        } else {
+            store::is_unavailable(error).then_some(Self::Unavailable)
+        }
+    }
 }
 
 fn summary(errors: &[FieldError]) -> String {
@@ -60,10 +69,8 @@ fn summary(errors: &[FieldError]) -> String {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if store::is_uncertain(&error) {
-            Self::Uncertain
-        } else if store::is_unavailable(&error) {
-            Self::Unavailable
+        if let Some(away) = Self::away(&error) {
+            away
         } else if store::is_orphan(&error) {
             Self::NotFound("What this belongs to was deleted in this moment; nothing was changed.".to_owned())
         } else if store::is_unstorable_text(&error) {
@@ -80,9 +87,7 @@ impl From<AcceptError> for Error {
             AcceptError::BacklogFull => Self::BacklogFull,
             AcceptError::ShuttingDown => Self::Unavailable,
             AcceptError::Lost => Self::Internal(Arc::new(error)),
-            AcceptError::Store(error) if store::is_uncertain(&error) => Self::Uncertain,
-            AcceptError::Store(error) if store::is_unavailable(&error) => Self::Unavailable,
-            AcceptError::Store(error) => Self::Internal(error),
+            AcceptError::Store(error) => Self::away(&error).unwrap_or(Self::Internal(error)),
         }
     }
 }

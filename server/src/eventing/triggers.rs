@@ -95,28 +95,20 @@ impl Eventing {
     ) -> Result<String, Error> {
         let (mut input, form_errors) = from_form(form);
         let project_row = self.find_project(project).await?;
-        let current = match existing {
-            Some(name) => Some(
-                self.store()
-                    .triggers(project_row.id, Some(name))
-                    .await?
-                    .pop()
-                    .ok_or_else(|| unknown_trigger(project, name))?,
-            ),
-            None => None,
-        };
-        if let Some(current) = current {
-            // What the form does not show stays as it is.
-            input.options = current.options;
-            input.enabled = Some(current.enabled);
+        if let Some(name) = existing
+            && self.store().triggers(project_row.id, Some(name)).await?.is_empty()
+        {
+            return Err(unknown_trigger(project, name));
         }
         // The form of a new trigger starts with all defaults; a wait that is empty there was emptied.
         input.fill_in(&TriggerDefaults { backoff_first_ms: None, backoff_max_ms: None, ..project_row.defaults() });
         let row = self.check(&input, form_errors).await?;
+        // What the form does not show stays as it is.
+        let kept = Kept { options: true, enabled: true };
         let saved = match existing {
             Some(name) => self
                 .store()
-                .update_trigger(project_row.id, name, &row, Kept { options: true, enabled: true })
+                .update_trigger(project_row.id, name, &row, kept)
                 .await?
                 .ok_or_else(|| unknown_trigger(project, name))?,
             None => self.store().create_trigger(project_row.id, &row).await?,
@@ -169,17 +161,20 @@ impl Eventing {
     /// Deletes a trigger and cancels its deliveries, but for attempts in flight. Its history stays.
     pub async fn delete_trigger(&self, project: &str, name: &str) -> Result<(), Error> {
         let row = self.find_project(project).await?;
-        if !self.store().delete_trigger(row.id, name).await? {
-            return Err(unknown_trigger(project, name));
+        let in_flight =
+            self.store().delete_trigger(row.id, name).await?.ok_or_else(|| unknown_trigger(project, name))?;
+        if in_flight {
+            // They end as they do; what one of them leaves to be tried again is cancelled then. Should this node go, another
+            // one's housekeeping does it.
+            let store = self.store().clone();
+            tokio::spawn(async move {
+                let mut in_flight = true;
+                while in_flight {
+                    tokio::time::sleep(ORPHANS).await;
+                    in_flight = store.cancel_orphans().await.unwrap_or(false);
+                }
+            });
         }
-        // Attempts in flight end as they do; what one of them leaves to be tried again is cancelled then. Should this node go,
-        // another one's housekeeping does it.
-        let store = self.store().clone();
-        tokio::spawn(async move {
-            while matches!(store.cancel_orphans().await, Ok(true)) {
-                tokio::time::sleep(ORPHANS).await;
-            }
-        });
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::nodes::UNSEEN;
+use crate::telemetry::Seldom;
 
 /// After an event could not be written down a node is not well for so long, unless another one can.
 const REFUSED: Duration = Duration::from_secs(5);
@@ -15,14 +16,15 @@ pub(super) struct Health(Mutex<Standing>);
 struct Standing {
     beaten_at: Instant,
     refused_at: Option<Instant>,
-    told: Option<Instant>,
-    told_full: Option<Instant>,
+    refusals: Seldom,
+    full: Seldom,
 }
 
 impl Health {
     /// Of a node that has just beaten for the first time.
     pub fn new() -> Self {
-        Self(Mutex::new(Standing { beaten_at: Instant::now(), refused_at: None, told: None, told_full: None }))
+        let [refusals, full] = [(); 2].map(|()| Seldom::every(SILENCE));
+        Self(Mutex::new(Standing { beaten_at: Instant::now(), refused_at: None, refusals, full }))
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
@@ -43,14 +45,14 @@ impl Health {
     pub fn refused(&self, error: &sqlx::Error) {
         let mut standing = self.standing();
         standing.refused_at = Some(Instant::now());
-        if is_time(&mut standing.told) {
+        if standing.refusals.speaks() {
             tracing::error!(%error, "events cannot be accepted; their senders are told to try again");
         }
     }
 
     /// So much waits in a project that no more is taken.
-    pub fn is_full(&self, project: &str, limit: u64) {
-        if is_time(&mut self.standing().told_full) {
+    pub fn full(&self, project: &str, limit: u64) {
+        if self.standing().full.speaks() {
             tracing::warn!(project, limit, "so many deliveries wait that events are refused (--backlog-limit)");
         }
     }
@@ -60,12 +62,4 @@ impl Health {
         let standing = self.standing();
         standing.beaten_at.elapsed() < UNSEEN && standing.refused_at.is_none_or(|at| at.elapsed() > REFUSED)
     }
-}
-
-fn is_time(told: &mut Option<Instant>) -> bool {
-    let is_time = told.is_none_or(|at| at.elapsed() >= SILENCE);
-    if is_time {
-        *told = Some(Instant::now());
-    }
-    is_time
 }

@@ -44,6 +44,7 @@ use uuid::Uuid;
 use crate::delivery::cloud_event::Event;
 use crate::delivery::{Backoff, Client};
 use crate::store::{self, AcceptEvent, Accepted, LeaseKey, Store};
+use crate::telemetry::Seldom;
 
 use supervise::supervise;
 
@@ -217,7 +218,7 @@ impl Engine {
             let before =
                 self.0.store.accepted_before(&events).await.map_err(|error| AcceptError::Store(Arc::new(error)))?;
             return before.ok_or_else(|| {
-                self.0.health.is_full(&first.project, self.0.settings.backlog_limit);
+                self.0.health.full(&first.project, self.0.settings.backlog_limit);
                 AcceptError::BacklogFull
             });
         }
@@ -337,7 +338,7 @@ impl Engine {
 /// no moment is missed in which it is there.
 struct Patience {
     wait: Duration,
-    told: Option<Instant>,
+    log: Seldom,
 }
 
 impl Patience {
@@ -347,16 +348,12 @@ impl Patience {
     const SILENCE: Duration = Duration::from_secs(5);
 
     fn new() -> Self {
-        Self { wait: Self::FIRST, told: None }
+        Self { wait: Self::FIRST, log: Seldom::every(Self::SILENCE) }
     }
 
     /// Whether the log should hear of another failure.
     fn speaks(&mut self) -> bool {
-        let speaks = self.told.is_none_or(|at| at.elapsed() >= Self::SILENCE);
-        if speaks {
-            self.told = Some(Instant::now());
-        }
-        speaks
+        self.log.speaks()
     }
 
     /// How long to wait now.

@@ -28,7 +28,6 @@ impl Engine {
         let mut voice = Voice::since(Instant::now());
         let (mut patience, mut wait) = (Patience::new(), BEAT);
         let mut burial: Option<JoinHandle<()>> = None;
-        let mut silent = false;
         // To the end of the last attempt: a node that stops and is not heard of would have its deliveries made twice.
         while pause(wait, &self.0.all_ended).await {
             let peers = match self.0.store.beat(self.0.node, UNSEEN.as_secs_f64()).await {
@@ -42,14 +41,13 @@ impl Engine {
                             tracing::warn!(%error, "cannot say that this node lives; trying again");
                         });
                     }
-                    silent = true;
                     (voice, wait) = (Voice::silent(), patience.next());
                     continue;
                 }
             };
             (patience, wait) = (Patience::new(), BEAT);
             self.0.health.beaten();
-            if std::mem::take(&mut silent) {
+            if voice.is_silent() {
                 tracing::info!("the database answers again");
             }
             self.0.has_company.store(peers.iter().any(|peer| !peer.is_dead), Ordering::Relaxed);
@@ -150,6 +148,11 @@ impl Voice {
 
     fn silent() -> Self {
         Self(None)
+    }
+
+    /// The last beat was not heard.
+    fn is_silent(self) -> bool {
+        self.0.is_none()
     }
 
     /// Takes in a beat. Gives whether the node may call others dead.

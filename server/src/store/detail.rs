@@ -66,16 +66,16 @@ pub struct StandingRow {
 
 impl Store {
     /// The pending deliveries of an event, by trigger.
-    pub async fn pending(&self, project_id: i32, event_id: Uuid) -> Result<Vec<PendingRow>, sqlx::Error> {
+    pub async fn pending(&self, project: &str, event_id: Uuid) -> Result<Vec<PendingRow>, sqlx::Error> {
         sqlx::query_as!(
             PendingRow,
             r#"select t.name as trigger, t.retries, t.enabled, q.attempt as attempts, q.owner as node, q.due_at,
                       q.due_at <= now() as "is_due!"
                  from queue q
                  join triggers t on t.id = q.trigger_id
-                where q.event_id = $2 and q.project_id = $1
+                where q.event_id = $2 and q.project_id = (select id from projects where name = $1)
                 order by t.id"#,
-            project_id,
+            project,
             event_id
         )
         .fetch_all(&self.pool)

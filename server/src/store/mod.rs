@@ -81,6 +81,7 @@ const TRUSTED_ENGINE: Duration = Duration::from_secs(10);
 /// The one way to the database.
 #[derive(Clone)]
 pub struct Store {
+    /// To ask by a connection of its own why the others do not come.
     options: PgConnectOptions,
     /// For requests.
     pool: TimedPool,
@@ -241,27 +242,27 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        // Class 08: connection; 53: resources; 57P0x: shut down or starting. PostgreSQL manual, appendix A.
-        sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| {
-                code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
-            }) || is_denied(error)
-        }
-        _ => false,
+        // Class 08: connection; 57P0x: shut down.
+        _ => has_code(error, &["08", "57P"]) || is_refused(error),
     }
+}
+
+/// Whether PostgreSQL does nothing for anybody at the moment, or not for this node: what was to be done was not begun.
+fn is_refused(error: &sqlx::Error) -> bool {
+    // Class 53: resources; 57P03: starting; 25006: it takes no writes.
+    has_code(error, &["53", "57P03", "25006"]) || is_denied(error)
 }
 
 /// Whether PostgreSQL lets this node do nothing: a wrong password, no such database, no privilege. Somebody has changed that, or
 /// will: what was to be written is kept until then.
 pub fn is_denied(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code == "42501")
+    has_code(error, &["28", "3D", "42501"])
 }
 
-/// Whether PostgreSQL answered with one of these. PostgreSQL manual, appendix A.
+/// Whether PostgreSQL answered with a code that is one of these, or of a class that is. PostgreSQL manual, appendix A.
 fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| codes.contains(&&*code))
+    code.is_some_and(|code| codes.iter().any(|one| code.starts_with(one)))
 }
 
 /// Whether PostgreSQL stopped a statement that took it longer than it may.
@@ -276,12 +277,7 @@ pub fn is_orphan(error: &sqlx::Error) -> bool {
 
 /// Whether a statement may have done its work although the database could not be asked: it was under way.
 pub fn is_uncertain(error: &sqlx::Error) -> bool {
-    let refused = has_code(error, &["57P03", "25006"])
-        || error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("53"));
-    is_unavailable(error)
-        && !refused
-        && !is_denied(error)
-        && !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+    is_unavailable(error) && !is_refused(error) && !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }
 
 /// Whether the same statement may succeed when simply run again: a serialization failure or a deadlock.

@@ -161,8 +161,8 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Deletes a trigger and cancels its deliveries that are not in flight; `false`: there is none.
-    pub async fn delete_trigger(&self, project_id: i32, name: &str) -> Result<bool, sqlx::Error> {
+    /// Deletes a trigger and cancels its deliveries that are not in flight. Gives whether any is; `None`: there is no such trigger.
+    pub async fn delete_trigger(&self, project_id: i32, name: &str) -> Result<Option<bool>, sqlx::Error> {
         let done = sqlx::query!(
             "update triggers set deleted_at = now(), enabled = false, version = version + 1
               where project_id = $1 and name = $2 and deleted_at is null",
@@ -172,10 +172,9 @@ impl Store {
         .execute(&self.pool)
         .await?;
         if done.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(None);
         }
-        self.cancel_orphans().await?;
-        Ok(true)
+        self.cancel_orphans().await.map(Some)
     }
 
     /// Event types in use by the triggers of a project.
