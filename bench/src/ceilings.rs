@@ -44,7 +44,7 @@ async fn forward_one(State(shared): State<Arc<(Client, Url)>>, body: Bytes) -> R
     };
     let id = Uuid::now_v7();
     let (event_type, now) = (event.event_type.as_str().into(), std::time::SystemTime::now().into());
-    let event = Event { id, project_id: 1, event_type, data: event.data.into(), due_at: now };
+    let event = Event { id, project_id: 1, event_type, data: event.data, due_at: now };
     let exchange =
         client.post(target, Default::default(), event.body(Uuid::nil()).into(), Duration::from_secs(5)).await;
     match exchange.error {
@@ -152,8 +152,9 @@ const CLIENTS: usize = 4;
 /// So many identifiers as the engine makes them, UUIDv7, numbered.
 fn ids(count: usize) -> String {
     format!(
-        "select (left(time, 8) || '-' || right(time, 4) || '-7' || substr(gen_random_uuid()::text, 16))::uuid as id, n
-           from lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') as time, generate_series(1, {count}) as n"
+        "select (left(time, 8) || '-' || right(time, 4) || '-7' || substr(random::text, 16, 15) || lpad(to_hex(n), 6, '0'))::uuid as id, n
+           from lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') as time, gen_random_uuid() as random,
+                generate_series(1, {count}) as n"
     )
 }
 
@@ -170,14 +171,22 @@ fn accept_statement(events: usize) -> String {
     )
 }
 
-/// Claims and completes a batch: the least SQL that does it on the real tables.
+/// Claims and completes a batch: the least SQL that does it on the real tables. A claimed row has an owner, since one that
+/// was tried and has none belongs to the index of those to be retried. The claim finds its rows by where they lie; the
+/// completion must look them up by their key, as only that still holds in another transaction.
 const CLAIM_AND_COMPLETE: &str = "
-    update queue set due_at = now() + interval '20 s', attempt = 1, fence = 1
-     where (event_id, trigger_id, project_id) in (
-           select event_id, trigger_id, project_id from queue
-            where trigger_id = :client_id and due_at <= now() limit 50 for update skip locked);
+    with claimed as (
+      update queue
+         set due_at = now() + interval '20 s', attempt = 1, fence = 1, owner = '00000000-0000-0000-0000-000000000001'
+       where ctid = any (array(
+             select ctid from queue
+              where trigger_id = :client_id and due_at <= now()
+              order by due_at limit 50 for update skip locked))
+      returning event_id
+    )
+    select coalesce(array_agg(event_id), '{}') as ids from claimed \\gset
     with gone as (
-      delete from queue where trigger_id = :client_id and fence = 1 returning event_id
+      delete from queue where event_id = any (:ids::uuid[]) and trigger_id + 0 = :client_id and fence = 1 returning event_id
     )
     insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, started_at, duration_us, response_status)
     select event_id, 1, :client_id, 0, 1, 'delivered', now(), 1000, 200 from gone;";
@@ -242,10 +251,16 @@ async fn pgbench(database: &Database, script: &str, synchronous_commit: &str, mo
     let program = find_pgbench().context("pgbench is not installed; on Debian it comes with the package postgresql")?;
     let file = tempfile::NamedTempFile::new()?;
     // One statement a line is what pgbench reads.
-    let lines: Vec<_> = script.split(';').map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    std::fs::write(file.path(), lines.join(";\n"))?;
+    let one_line = |statement: &str| statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<_> = script.split(';').map(one_line).collect();
+    std::fs::write(file.path(), lines.join(";\n").replace("\\gset ", "\\gset\n"))?;
+    // Planned as the engine's statements are.
+    let mut options = format!("-c synchronous_commit={synchronous_commit}");
+    for (name, value) in server::store::ENGINE_SETTINGS {
+        options += &format!(" -c {name}={value}");
+    }
     let output = Command::new(program)
-        .env("PGOPTIONS", format!("-c synchronous_commit={synchronous_commit}"))
+        .env("PGOPTIONS", options)
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--username=mission_control"])
         .arg(format!("--client={CLIENTS}"))
         .args(more)

@@ -87,8 +87,10 @@ impl Load {
     pub async fn closed(&self, clients: usize, time: Duration) -> Result<Outcome> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut running = JoinSet::new();
-        for number in 0..clients {
-            let (mut client, stop) = (self.client(number).await?, stop.clone());
+        let clients = self.clients(clients).await?;
+        let began = Instant::now();
+        for mut client in clients {
+            let stop = stop.clone();
             running.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     client.send(Instant::now()).await?;
@@ -96,7 +98,6 @@ impl Load {
                 Ok(client)
             });
         }
-        let began = Instant::now();
         tokio::time::sleep(time).await;
         stop.store(true, Ordering::Relaxed);
         gather(running, began).await
@@ -106,9 +107,10 @@ impl Load {
     pub async fn count(&self, clients: usize, count: u64) -> Result<Outcome> {
         let left = Arc::new(AtomicU64::new(count));
         let mut running = JoinSet::new();
+        let clients = self.clients(clients).await?;
         let began = Instant::now();
-        for number in 0..clients {
-            let (mut client, left) = (self.client(number).await?, left.clone());
+        for mut client in clients {
+            let left = left.clone();
             running.spawn(async move {
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                     client.send(Instant::now()).await?;
@@ -124,8 +126,7 @@ impl Load {
     pub async fn open(&self, rate: f64, clients: usize, time: Duration) -> Result<Outcome> {
         let mut running = JoinSet::new();
         let mut lines = Vec::new();
-        for number in 0..clients {
-            let mut client = self.client(number).await?;
+        for mut client in self.clients(clients).await? {
             let (line, mut due) = mpsc::unbounded_channel::<Instant>();
             lines.push(line);
             running.spawn(async move {
@@ -150,6 +151,15 @@ impl Load {
         let outcome = gather(running, began).await;
         drop(pacer.join());
         outcome
+    }
+
+    /// Clients that are connected and ready to send.
+    async fn clients(&self, count: usize) -> Result<Vec<Client>> {
+        let mut clients = Vec::with_capacity(count);
+        for number in 0..count {
+            clients.push(self.client(number).await?);
+        }
+        Ok(clients)
     }
 
     async fn client(&self, number: usize) -> Result<Client> {

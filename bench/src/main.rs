@@ -102,9 +102,7 @@ async fn main() -> Result<()> {
         report.write(folder, &format!("cargo xtask bench {scale}{build}"))?;
         eprintln!("written: {}", folder.join("benchmarks.md").display());
     }
-    let bars: Vec<_> = report.figures.iter().filter_map(|figure| figure.met).collect();
-    let missed = bars.iter().filter(|met| !**met).count();
-    eprintln!("{missed} of {} bars missed, in {:.0} s", bars.len(), clock.elapsed().as_secs_f64());
+    eprintln!("{}\nIn {:.0} s.", report.verdict(), clock.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -94,8 +94,10 @@ impl Receiver {
         self.books.duplicates.store(0, Ordering::Relaxed);
     }
 
-    pub fn duplicates(&self) -> u64 {
-        self.books.duplicates.load(Ordering::Relaxed)
+    /// Ends that, since it takes time. Gives how often an id came that had come before.
+    pub fn forget_ids(&self) -> u64 {
+        let watched = self.books.ids.lock().unwrap_or_else(PoisonError::into_inner).take();
+        watched.map_or(0, |_| self.books.duplicates.load(Ordering::Relaxed))
     }
 
     /// Waits until so many requests have come in all. Gives the moment; fails where nothing comes for a while.

@@ -22,6 +22,22 @@ pub struct Figure {
     pub note: String,
 }
 
+impl Figure {
+    /// Its line of the table.
+    fn row(&self) -> String {
+        let verdict = match self.met {
+            None => "",
+            Some(true) => "met",
+            Some(false) => "**missed**",
+        };
+        let bar = if self.bar.is_empty() { String::new() } else { format!("{} {}", self.bar, self.unit) };
+        let notes =
+            [verdict, &self.note].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("; ");
+        let (what, value, unit) = (&self.what, number(self.value), self.unit);
+        format!("| {what} | {value} {unit} | {} | {notes} |", bar.trim())
+    }
+}
+
 /// One line of a plot.
 #[derive(Clone, Debug, Serialize)]
 pub struct Series {
@@ -36,8 +52,10 @@ pub struct Report {
     pub machine: String,
     pub figures: Vec<Figure>,
     pub series: Vec<Series>,
-    /// Texts to be shown as they are, such as query plans: title and content.
-    pub texts: Vec<(String, String)>,
+    /// What the tables do not say of a table: its name and a sentence.
+    pub remarks: Vec<(&'static str, String)>,
+    /// How PostgreSQL runs the claim, where that was looked at.
+    pub plan: String,
 }
 
 /// What a figure has to reach.
@@ -83,25 +101,41 @@ impl Report {
         self.figures.iter().find(|figure| figure.what == what).map(|figure| figure.value)
     }
 
-    /// The tables as Markdown.
+    /// How many figures have a bar, and the sentence that says which of them missed it.
+    pub fn verdict(&self) -> String {
+        let bars = self.figures.iter().filter(|figure| figure.met.is_some()).count();
+        let missed: Vec<_> = self.figures.iter().filter(|figure| figure.met == Some(false)).collect();
+        let mut out = format!("{} of {bars} bars were met.", bars - missed.len());
+        for figure in &missed {
+            let Figure { table, what, value, unit, bar, .. } = figure;
+            let _ = write!(
+                out,
+                "\n- Missed: {what} ({}): {} {unit}, bar {bar} {unit}",
+                table.to_lowercase(),
+                number(*value)
+            );
+        }
+        out
+    }
+
+    /// The tables as Markdown, each once, in the order in which they began.
     pub fn tables(&self) -> String {
         let mut out = String::new();
-        let mut current = "";
-        for figure in &self.figures {
-            if figure.table != current {
-                current = figure.table;
-                let _ = write!(out, "\n## {current}\n\n| what | measured | bar | |\n|---|---:|---:|---|\n");
+        let mut tables: Vec<&str> = Vec::new();
+        for Figure { table, .. } in &self.figures {
+            if !tables.contains(table) {
+                tables.push(table);
             }
-            let verdict = match figure.met {
-                None => "",
-                Some(true) => "met",
-                Some(false) => "**missed**",
-            };
-            let bar = if figure.bar.is_empty() { String::new() } else { format!("{} {}", figure.bar, figure.unit) };
-            let notes =
-                [verdict, &figure.note].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("; ");
-            let (what, value, unit) = (&figure.what, number(figure.value), figure.unit);
-            let _ = writeln!(out, "| {what} | {value} {unit} | {} | {notes} |", bar.trim());
+        }
+        for table in tables {
+            let _ = writeln!(out, "\n## {table}\n");
+            for (_, remark) in self.remarks.iter().filter(|(of, _)| *of == table) {
+                let _ = writeln!(out, "{remark}\n");
+            }
+            let _ = write!(out, "| what | measured | bar | |\n|---|---:|---:|---|\n");
+            for figure in self.figures.iter().filter(|figure| figure.table == table) {
+                let _ = writeln!(out, "{}", figure.row());
+            }
         }
         out
     }
@@ -110,7 +144,10 @@ impl Report {
     pub fn write(&self, folder: &Path, command: &str) -> Result<()> {
         std::fs::create_dir_all(folder.join("benchmarks"))?;
         std::fs::write(folder.join("benchmarks.json"), serde_json::to_string_pretty(self)? + "\n")?;
-        let mut page = include_str!("page.md").replace("{command}", command).replace("{machine}", &self.machine);
+        let mut page = include_str!("page.md")
+            .replace("{command}", command)
+            .replace("{machine}", &self.machine)
+            .replace("{verdict}", &self.verdict());
         page.push_str(&self.tables());
         page.push_str("\n## Plots\n");
         for plot in crate::plot::PLOTS {
@@ -121,8 +158,9 @@ impl Report {
             crate::plot::draw(plot, &series, &folder.join(format!("benchmarks/{}.svg", plot.name)))?;
             let _ = write!(page, "\n![{}](benchmarks/{}.svg)\n", plot.title, plot.name);
         }
-        for (title, text) in &self.texts {
-            let _ = write!(page, "\n## {title}\n\n```\n{}\n```\n", text.trim_end());
+        if !self.plan.is_empty() {
+            std::fs::write(folder.join("benchmarks/claim-plan.txt"), &self.plan)?;
+            page.push_str("\n[How PostgreSQL runs a claim](benchmarks/claim-plan.txt) on that history.\n");
         }
         Ok(std::fs::write(folder.join("benchmarks.md"), page)?)
     }

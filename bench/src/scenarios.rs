@@ -9,7 +9,7 @@ use crate::ceilings::{Forwarder, posts, sql_accept, sql_cycle, sql_drain, sql_la
 use crate::load::Load;
 use crate::past::{DAYS, Past};
 use crate::receiver::{Behaviour, Receiver};
-use crate::report::{Bar, Report, millis};
+use crate::report::{Bar, Report, millis, number};
 use crate::setup::{Bench, PATIENCE, Setup, Throughput};
 
 const HTTP: &str = "HTTP alone";
@@ -225,7 +225,7 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut transactions = Vec::new();
     for &rate in rates {
         let mut arrivals = Vec::new();
-        for _ in 0..if rate == WITH_BAR { bench.scale.rounds } else { 1 } {
+        for _ in 0..bench.scale.rounds {
             load.open(rate, 64, bench.scale.warm_up).await?;
             setup.database.settled(PATIENCE).await?;
             let before = bench.receiver.received();
@@ -240,10 +240,10 @@ pub async fn latency(bench: &Bench, report: &mut Report) -> Result<()> {
         for (name, percentile, most) in [("p50", 50.0, Some(2.0)), ("p90", 90.0, None), ("p99", 99.0, Some(3.0))] {
             let measured = median(each_millis(&arrivals, percentile));
             report.point("latency", name, rate, measured);
-            if let Some(most) = most.filter(|_| rate == WITH_BAR) {
-                let what = format!("from sending to arrival at {rate} events/s, {name}");
-                report.add(TABLE, what, measured, "ms", Bar::AtMost(most)).note = rounds(&arrivals, percentile);
-            }
+            let Some(most) = most else { continue };
+            let what = format!("from sending to arrival at {} events/s, {name}", number(rate));
+            let bar = if rate == WITH_BAR { Bar::AtMost(most) } else { Bar::None };
+            report.add(TABLE, what, measured, "ms", bar).note = rounds(&arrivals, percentile);
         }
     }
     bench.cluster.remove(&bare.name).await?;
@@ -315,22 +315,22 @@ pub async fn isolation(bench: &Bench, report: &mut Report) -> Result<()> {
 pub async fn nodes(bench: &Bench, report: &mut Report) -> Result<()> {
     const TABLE: &str = "Several nodes on one PostgreSQL, 256 clients";
     let (most, turns) = if bench.scale.whole { (4, 5) } else { (2, 1) };
-    let mut alone = vec![on_nodes(bench, 1).await?.0];
-    let mut together: Vec<_> = (2..=most).map(|count| (count, Vec::new(), Vec::new(), 0)).collect();
+    let mut alone = vec![on_nodes(bench, 1).await?];
+    let mut together: Vec<_> = (2..=most).map(|count| (count, Vec::new(), Vec::new())).collect();
     for _ in 0..turns {
-        for (count, measured, shares, twice) in &mut together {
-            let (these, repeated) = on_nodes(bench, *count).await?;
+        for (count, measured, shares) in &mut together {
+            let these = on_nodes(bench, *count).await?;
             let before = alone.last().map_or(0.0, |one| one.rate);
-            let (after, _) = on_nodes(bench, 1).await?;
+            let after = on_nodes(bench, 1).await?;
             shares.push(200.0 * these.rate / (before + after.rate));
             measured.push(these);
             alone.push(after);
-            *twice += repeated;
         }
     }
     add_nodes(report, TABLE, "1 node", &alone);
-    for (count, measured, shares, twice) in together {
+    for (count, measured, shares) in together {
         add_nodes(report, TABLE, &format!("{count} nodes"), &measured);
+        let twice: u64 = measured.iter().map(|one| one.repeated).sum();
         let each = in_turn(&shares);
         let share = format!("{count} nodes, of one node's");
         report.add(TABLE, share, median(shares), "%", Bar::AtLeast(100.0)).note = each;
@@ -339,13 +339,12 @@ pub async fn nodes(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What so many nodes reach, and how many events were delivered twice.
-async fn on_nodes(bench: &Bench, count: usize) -> Result<(Throughput, u64)> {
+/// What so many nodes reach.
+async fn on_nodes(bench: &Bench, count: usize) -> Result<Throughput> {
     let setup = bench.ready(count, 1).await?;
     let measured = bench.throughput(&setup, &bench.load(&setup), 256, 1).await?;
     setup.stop().await?;
-    let twice = bench.receiver.duplicates() + measured.repeated;
-    Ok((measured, twice))
+    Ok(measured)
 }
 
 fn add_nodes(report: &mut Report, table: &'static str, what: &str, measured: &[Throughput]) {
@@ -362,33 +361,44 @@ fn add_nodes(report: &mut Report, table: &'static str, what: &str, measured: &[T
 pub async fn history(bench: &Bench, report: &mut Report, past: &mut Past) -> Result<()> {
     const TABLE: &str = "With a history";
     let load = bench.load(&past.setup);
-    let empty = bench.throughput(&past.setup, &load, 64, 1).await?;
-    report.point("history", "delivered", 0.0, empty.rate);
+    let first = bench.throughput(&past.setup, &load, 64, 1).await?;
+    report.point("history", "delivered", 0.0, first.rate);
     let steps = if bench.scale.whole { 4 } else { 1 };
-    let mut last = empty.rate;
     let schedule = bench.scale.scheduled;
     past.schedule(schedule).await?;
     for step in 1..=steps {
         past.fill(bench, DAYS * step / steps).await?;
         past.tidy().await?;
-        // The two measurements of a ratio stand close together, since machines drift.
-        last = throughput_with_backlog(bench, &load).await?;
-        report.point("history", "delivered", (bench.scale.finished * step / steps) as f64, last);
+        let stored = bench.scale.finished * step / steps;
+        report.point("history", "delivered", stored as f64, throughput_with_backlog(bench, &load).await?);
     }
+    // In turns with an empty database, since machines drift.
+    let (mut empty, mut full, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.scale.rounds {
+        let setup = bench.ready_on("empty", 1, 1).await?;
+        let of_empty = bench.throughput(&setup, &bench.load(&setup), 64, 1).await?.rate;
+        setup.stop().await?;
+        let of_full = throughput_with_backlog(bench, &load).await?;
+        kept.push(100.0 * of_full / of_empty);
+        empty.push(of_empty);
+        full.push(of_full);
+    }
+    bench.cluster.remove("empty").await?;
     let setup = &past.setup;
     let resident = setup.nodes[0].resident()? as f64 / 1e6;
     let plan = claim_plan(setup).await?;
-    let (finished, scheduled) =
-        (crate::report::number(bench.scale.finished as f64), crate::report::number(schedule as f64));
-    report.add(TABLE, "empty database", empty.rate, PER_SECOND, Bar::None);
-    report.add(TABLE, format!("{finished} finished and {scheduled} scheduled deliveries"), last, PER_SECOND, Bar::None);
-    report.add(TABLE, "kept", 100.0 * last / empty.rate, "%", Bar::AtLeast(90.0));
+    let (finished, scheduled) = (number(bench.scale.finished as f64), number(schedule as f64));
+    report.add(TABLE, "empty database", median(empty), PER_SECOND, Bar::None);
+    let full_of = format!("{finished} finished and {scheduled} scheduled deliveries");
+    report.add(TABLE, full_of, median(full), PER_SECOND, Bar::None);
+    let each = in_turn(&kept);
+    report.add(TABLE, "kept", median(kept), "%", Bar::AtLeast(90.0)).note = each;
     report.add("Memory of a node", format!("with {scheduled} pending"), resident, "MB", Bar::AtMost(200.0));
     ensure!(
         !plan.contains("Seq Scan on events") && !plan.contains("Seq Scan on queue"),
         "the claim scans a table:\n{plan}"
     );
-    report.texts.push((format!("Plan of the claim with {scheduled} pending deliveries"), plan));
+    report.plan = format!("The claim with {scheduled} deliveries that wait and 1,000 that are due\n\n{plan}\n");
     Ok(())
 }
 
@@ -398,30 +408,37 @@ async fn throughput_with_backlog(bench: &Bench, load: &Load) -> Result<f64> {
     Ok(bench.deliver(load, 64, bench.scale.time, 1).await?.rate)
 }
 
-/// The plan of a claim as the server runs it.
+/// The plan of a claim as the server runs it: with parameters, and as many of those that wait as it takes are due.
 async fn claim_plan(setup: &Setup) -> Result<String> {
-    let mut connection = setup.database.pool.acquire().await?;
+    let mut transaction = setup.database.pool.begin().await?;
     for (name, value) in server::store::ENGINE_SETTINGS {
-        sqlx::query(sqlx::AssertSqlSafe(format!("set {name} = {value}"))).execute(&mut *connection).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("set local {name} = {value}"))).execute(&mut *transaction).await?;
     }
-    let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-        "explain (analyze, buffers, costs off) {}",
-        server::store::CLAIM
-            .replace("$1", "gen_random_uuid()")
-            .replace("$2::int[]", "'{}'::int[]")
-            .replace("$3::int[]", "'{}'::int[]")
-            .replace("$4", "100")
-            .replace("$5", "256")
-            .replace("$6::float8", "15::float8")
-            .replace("$7::timestamptz[]", "(select array_agg('epoch'::timestamptz) from triggers)")
-            .replace("$8::int[]", "(select array_agg(id) from triggers)")
-    )))
-    .fetch_all(&mut *connection)
+    sqlx::raw_sql(
+        "update queue set due_at = now() - interval '1 s'
+          where event_id in (select event_id from queue where due_at > now() + interval '1 day' limit 1000)",
+    )
+    .execute(&mut *transaction)
     .await?;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("prepare claim as {}", server::store::CLAIM)))
+        .execute(&mut *transaction)
+        .await?;
+    let (times, triggers): (String, String) =
+        sqlx::query_as("select array_agg(now() - interval '1 minute')::text, array_agg(id)::text from triggers")
+            .fetch_one(&mut *transaction)
+            .await?;
+    let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "explain (analyze, buffers, costs off)
+         execute claim (gen_random_uuid(), '{{}}', '{{}}', 256, 256, 15, '{times}', '{triggers}')"
+    )))
+    .persistent(false)
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.rollback().await?;
     Ok(lines.join("\n"))
 }
 
-/// The machine, as far as figures depend on it.
+/// When what was measured on which machine, as far as figures depend on it.
 pub async fn machine(bench: &Bench) -> Result<String> {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
@@ -433,11 +450,17 @@ pub async fn machine(bench: &Bench) -> Result<String> {
         memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<f64>().ok());
     let database = bench.cluster.database("bench").await?;
     let version: String = sqlx::query_scalar("show server_version").fetch_one(&database.pool).await?;
-    bench.cluster.remove(&database.name).await?;
     let cores = std::thread::available_parallelism()?;
+    let day: String = sqlx::query_scalar("select current_date::text").fetch_one(&database.pool).await?;
+    bench.cluster.remove(&database.name).await?;
+    let commit = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let commit = commit
+        .ok()
+        .filter(|output| output.status.success())
+        .map_or_else(String::new, |output| format!(" of {}", String::from_utf8_lossy(&output.stdout).trim()));
     Ok(format!(
-        "{cores} cores ({model}), {:.0} GiB of memory, PostgreSQL {version}, mission-control {}.",
-        kilobytes.unwrap_or(0.0) / 1024.0 / 1024.0,
-        env!("CARGO_PKG_VERSION")
+        "Measured on {day}: mission-control {}{commit}, {cores} cores ({model}), {:.0} GiB of memory, PostgreSQL {version}.",
+        env!("CARGO_PKG_VERSION"),
+        kilobytes.unwrap_or(0.0) / 1024.0 / 1024.0
     ))
 }
