@@ -34,6 +34,8 @@ impl Arrival {
 #[derive(Debug, Default)]
 pub struct Books {
     pub acknowledged: usize,
+    /// Requests that were not answered in time, or whose connection broke.
+    pub unanswered: u64,
     /// Deliveries that arrived, each counted once.
     pub delivered: usize,
     /// Requests beyond the first one of each delivery.
@@ -45,7 +47,7 @@ pub struct Books {
 }
 
 impl Books {
-    pub fn new(acknowledged: &[Acknowledged], triggers: &[i32], arrivals: &[Arrival]) -> Self {
+    pub fn new(acknowledged: &[Acknowledged], unanswered: u64, triggers: &[i32], arrivals: &[Arrival]) -> Self {
         let mut seen: HashMap<Delivery, usize> = HashMap::with_capacity(arrivals.len());
         for arrival in arrivals {
             *seen.entry(arrival.delivery).or_default() += 1;
@@ -58,6 +60,7 @@ impl Books {
         let expected = acknowledged.iter().flat_map(|event| triggers.iter().map(|trigger| (event.id, *trigger)));
         Self {
             acknowledged: acknowledged.len(),
+            unanswered,
             delivered: seen.len(),
             duplicates: arrivals.len() - seen.len(),
             again: again.unwrap_or_default(),
@@ -67,7 +70,11 @@ impl Books {
 
     /// What holds once [`Self::check`] has passed.
     pub fn summary(&self) -> String {
-        format!("{} events acknowledged, {} deliveries made, 0 lost", self.acknowledged, self.delivered)
+        let unanswered = match self.unanswered {
+            0 => String::new(),
+            count => format!(", {count} requests unanswered"),
+        };
+        format!("{} events acknowledged{unanswered}, {} deliveries made, 0 lost", self.acknowledged, self.delivered)
     }
 
     /// Nothing lost, and no more duplicates than were allowed.
@@ -104,12 +111,12 @@ mod tests {
         let now = Instant::now();
         let acknowledged = [one, two].map(|id| Acknowledged { id, sent_at: now, at: now });
         let arrivals = [arrival(one, 1, 1), arrival(one, 2, 1), arrival(one, 2, 2), arrival(unknown, 1, 1)];
-        let books = Books::new(&acknowledged, &[1, 2], &arrivals);
+        let books = Books::new(&acknowledged, 0, &[1, 2], &arrivals);
         assert_eq!((books.acknowledged, books.delivered, books.duplicates), (2, 3, 1));
         assert_eq!(books.lost, [(two, 1), (two, 2)]);
         assert!(books.check(1).is_err());
         let all = [arrivals.as_slice(), &[arrival(two, 1, 1), arrival(two, 2, 1)]].concat();
-        let books = Books::new(&acknowledged, &[1, 2], &all);
+        let books = Books::new(&acknowledged, 0, &[1, 2], &all);
         assert!(books.check(1).is_ok() && books.check(0).is_err());
         assert!(Books::default().check(0).is_err(), "books about nothing show nothing");
     }
