@@ -51,7 +51,7 @@ pub struct Config {
     #[arg(long, env = "MC_MAX_CONNECTIONS", value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
-    /// Pending deliveries of a project at which new events are answered with 429
+    /// Deliveries of a project that have not ended, scheduled ones too, at which new events are answered with 429
     #[arg(long, env = "MC_BACKLOG_LIMIT", value_name = "N", default_value_t = 1_000_000)]
     pub backlog_limit: u64,
 
