@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::json;
 use server::store::{
     ACCEPT, ACCEPT_NOW, AcceptEvent, Accepted, AttemptRecord, CLAIM, Claimed, ENGINE_SETTINGS, FINISH, Finished, Held,
-    Kept, LeaseKey, Measured, Moved, RELEASE, RETRY, Retried, Store, parse_database_url,
+    Kept, LeaseKey, Measured, Moved, NewJob, RELEASE, RETRY, Retried, Store, parse_database_url,
 };
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -256,6 +256,53 @@ async fn two_claimers_never_hold_the_same_row() {
     // What is leased is due again only when the lease ends, after the timeout and the slack.
     assert!(claim(&one, Uuid::now_v7(), 1_000).await.is_empty());
     assert_eq!(database.count("select count(*) from queue where due_at < now() + interval '19 s'").await, 0);
+}
+
+/// A node whose claim was cut off does not know of its lease, and nobody claims for a deleted trigger.
+#[tokio::test]
+async fn what_is_leased_for_longer_than_its_lease_is_not_in_flight() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let [Accepted::Queued { project_id, .. }, _] =
+        accept(&store, &[0, 1].map(|_| event(Uuid::now_v7(), None))).await[..]
+    else {
+        panic!("two events are queued");
+    };
+    let claimed = claim(&store, Uuid::now_v7(), 2).await;
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(store.delete_trigger(project_id, "one").await.expect("a deletion"), Some(true));
+    assert_eq!(database.count("select count(*) from queue").await, 2, "attempts in flight end as they do");
+
+    database.execute("update queue set due_at = now() - interval '1 s' where event_id = (select min(event_id::text) from queue)::uuid").await;
+    assert!(store.cancel_orphans().await.expect("a statement"), "one is still in flight");
+    database.execute("update queue set due_at = now() - interval '1 s'").await;
+    assert!(!store.cancel_orphans().await.expect("a statement"));
+    let cancelled = "select count(*) from deliveries where status = 'cancelled' and error = 'The trigger was deleted.'";
+    assert_eq!((database.count("select count(*) from queue").await, database.count(cancelled).await), (0, 2));
+    let late = Finished { lease: lease(&claimed[0]), delivered: true, attempt: 1, record: Some(record()), error: None };
+    assert!(store.finish(Uuid::now_v7(), &[late]).await.expect("a statement").is_empty(), "too late");
+}
+
+#[tokio::test]
+async fn jobs_take_turns() {
+    let database = Database::fresh().await;
+    let store = open(&database).await;
+    let project_id = database.count("select id::bigint from projects where name = 'p'").await as i32;
+    let ids = [0, 1, 2].map(|_| Uuid::now_v7());
+    for id in ids {
+        let job = NewJob { id, project_id, action: "redeliver", filter: "{}", rate: Some(1), total: None };
+        store.create_job(&job).await.expect("a job");
+    }
+    let node = Uuid::now_v7();
+    let take = async || store.claim_job(node, 15.0).await.expect("a statement");
+    let (mut order, mut held) = (Vec::new(), take().await);
+    for _ in 0..7 {
+        let work = held.take().expect("a job");
+        order.push(ids.iter().position(|id| *id == work.id));
+        store.release_job(&work, node).await.expect("a statement");
+        held = take().await;
+    }
+    assert_eq!(order, [0, 1, 2, 0, 1, 2, 0].map(Some));
 }
 
 /// A commit may wait long for the disk, and a statement for a lock: a look has to know of both, since what they make due is

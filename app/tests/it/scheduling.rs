@@ -212,3 +212,25 @@ async fn a_node_hears_of_deliveries_that_another_one_made() {
     let (answer, ()) = tokio::join!(waiting, resumed);
     answer.expect(200);
 }
+
+#[tokio::test]
+async fn who_is_cut_off_by_a_stop_hears_that_the_event_may_be_queued() {
+    let database = Database::fresh().await;
+    let server = Server::with(&database, &["--grace", "0"]).await;
+    server.trigger("one", "t", "http://127.0.0.1:1/", json!({})).await;
+    let mut busy = database.pool.begin().await.expect("a transaction");
+    sqlx::query("lock table queue in exclusive mode").execute(&mut *busy).await.expect("a lock");
+    let event = json!({"type": "t"});
+    let (answer, ()) = tokio::join!(server.queue(&event), async {
+        let waiting =
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        eventually("its statement waits", async || (database.count(waiting).await > 0).then_some(())).await;
+        server.process.signal(Signal::SIGTERM);
+    });
+    let answer = answer.expect(503);
+    assert!(answer.json()["error"].as_str().expect("text").contains("may have changed"), "{}", answer.json());
+    assert_eq!(answer.header("retry-after"), "2");
+    busy.rollback().await.expect("a rollback");
+    let queued = "select count(*) from queue";
+    eventually("it is queued all the same", async || (database.count(queued).await == 1).then_some(())).await;
+}

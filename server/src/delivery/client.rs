@@ -5,11 +5,13 @@
 //! has checked. Whatever happens, the caller gets an [`Exchange`] and never an error.
 
 use std::error::Error;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use rustls::client::Resumption;
 use url::Url;
@@ -118,13 +120,11 @@ impl Client {
         answer: &mut Option<Answer>,
     ) -> Result<(), String> {
         self.guard.check_literal(url).map_err(|refused| refused.to_string())?;
-        let request = self
-            .http
-            .post(url.clone())
-            .headers(headers)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body);
-        let mut response = request.send().await.map_err(|error| in_plain_words(url, &error))?;
+        let mut request = reqwest::Request::new(Method::POST, url.clone());
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.into());
+        let mut response = self.http.execute(request).await.map_err(|error| in_plain_words(url, &error))?;
         course.answered();
         let answer = answer.insert(Answer {
             status: response.status().as_u16(),
@@ -278,26 +278,29 @@ fn closed(host: &str, port: u16) -> String {
 
 /// Written by hand: a map of values would be built and thrown away for every response.
 fn headers_json(headers: &HeaderMap) -> String {
-    let mut json = String::with_capacity(headers.len() * 48);
-    for name in headers.keys() {
-        let length: usize = headers.get_all(name).iter().map(|value| name.as_str().len() + value.len() + 6).sum();
-        if json.len() + length > KEPT_HEADERS {
+    let mut json = Vec::with_capacity(2 + headers.len() * 48);
+    json.push(b'{');
+    // The values of a name follow each other.
+    let mut pairs = headers.iter().peekable();
+    while let Some((name, value)) = pairs.next() {
+        let mut value = String::from_utf8_lossy(value.as_bytes());
+        while let Some((_, more)) = pairs.next_if(|(other, _)| *other == name) {
+            let value = value.to_mut();
+            value.push_str(", ");
+            value.push_str(&String::from_utf8_lossy(more.as_bytes()));
+        }
+        if json.len() + name.as_str().len() + value.len() + 6 > KEPT_HEADERS {
             continue;
         }
-        json.push(if json.is_empty() { '{' } else { ',' });
-        let values: Vec<_> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        // A header's name needs no escapes (RFC 9110 section 5.1).
-        json.push('"');
-        json.push_str(name.as_str());
-        json.push_str("\":");
-        json.push_str(&serde_json::Value::from(values.join(", ")).to_string());
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        // A header's name needs no escapes (RFC 9110 section 5.1). Writing into a Vec cannot fail.
+        let _ = write!(json, "\"{name}\":");
+        let _ = serde_json::to_writer(&mut json, &*value);
     }
-    if json.is_empty() {
-        return "{}".to_owned();
-    }
-    json.push('}');
-    json
+    json.push(b'}');
+    String::from_utf8(json).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ pub enum Error {
     /// The database cannot be reached, or the server is going down.
     #[error("The database cannot be reached at the moment; nothing was changed. Try again in a few seconds.")]
     Unavailable,
-    /// The database was lost while it worked.
+    /// The database was lost, or the server stopped, while it worked.
     #[error(
-        "The connection to the database was lost meanwhile. What was to change may have changed: look before you try again. \
+        "The database was lost, or the server stopped, meanwhile. What was to change may have changed: look before you try again. \
          An event that is sent again with the same idempotency key is queued once."
     )]
     Uncertain,
@@ -86,6 +86,7 @@ impl From<AcceptError> for Error {
         match error {
             AcceptError::BacklogFull => Self::BacklogFull,
             AcceptError::ShuttingDown => Self::Unavailable,
+            AcceptError::CutOff => Self::Uncertain,
             AcceptError::Lost => Self::Internal(Arc::new(error)),
             AcceptError::Store(error) => Self::away(&error).unwrap_or(Self::Internal(error)),
         }

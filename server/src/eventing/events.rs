@@ -85,10 +85,7 @@ impl Eventing {
             let next_look = deadline.min(Instant::now() + LOOK);
             tokio::select! {
                 () = watch.changed() => {
-                    let ended = watch.ended();
-                    if ended.len() < queued.queued.triggers as usize {
-                        continue;
-                    }
+                    let Some(ended) = watch.ended(queued.queued.triggers as usize) else { continue };
                     if let Some(deliveries) = self.deliveries_at_hand(ended) {
                         let outcome = outcome(id, event_type, queued.queued.scheduled_at.clone(), deliveries);
                         return Ok((queued, Synchronous::Ended(outcome)));
@@ -203,20 +200,16 @@ impl Eventing {
     }
 
     /// Queues events under the given ids, unless their idempotency keys are known.
-    pub(super) async fn accept(
-        &self,
-        project: &str,
-        mut events: Vec<(Uuid, NewEvent)>,
-    ) -> Result<Vec<QueuedEvent>, Error> {
+    pub(super) async fn accept(&self, project: &str, events: Vec<(Uuid, NewEvent)>) -> Result<Vec<QueuedEvent>, Error> {
         may_be_project(project)?;
         let project_name: Arc<str> = project.into();
         let rows = events
-            .iter_mut()
+            .iter()
             .map(|(id, event)| AcceptEvent {
                 id: *id,
                 project: project_name.clone(),
                 event_type: event.event_type.as_str().into(),
-                data: std::mem::take(&mut event.data).into(),
+                data: event.data.clone(),
                 at: event.timestamp.map(|timestamp| timestamp.0),
                 delay: event.delay.seconds(),
                 synchronous: event.synchronous,

@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(10);
 const FULL: Duration = Duration::from_secs(2);
 /// Jobs that a node works on at once.
 const AT_ONCE: usize = 4;
+/// How long it works on one before others get their turn: one may have a low rate, or wait for room in a backlog.
+const TURN: Duration = Duration::from_secs(30);
 
 impl Eventing {
     /// Counts what a job would handle, without starting it.
@@ -104,9 +106,10 @@ impl Eventing {
         while working.join_next().await.is_some() {}
     }
 
-    /// Works on a job until it ends, is stopped, or this node stops.
+    /// Works on a job until it ends or is stopped, its turn is over, or this node stops.
     async fn work_on(self, mut work: Work, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        let end = Instant::now() + TURN;
+        while !stop.is_cancelled() && Instant::now() < end {
             let began = Instant::now();
             let pause = match self.work_on_batch(&mut work).await {
                 Ok(Some(pause)) => pause,

@@ -3,6 +3,8 @@
 //! `data` is never interpreted: it is cut out of the body as text, so that key order, the digits of numbers and escapes
 //! reach the webhook as they were sent.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::fields::{Fields, boolean, malformed, number, string};
@@ -17,7 +19,7 @@ pub const MAX_BATCH: usize = 1_000;
 pub struct NewEvent {
     pub event_type: EventType,
     /// JSON text.
-    pub data: String,
+    pub data: Arc<str>,
     pub timestamp: Option<Timestamp>,
     pub delay: Delay,
     pub synchronous: bool,
@@ -123,8 +125,8 @@ fn parse_event(item: &RawValue) -> Result<NewEvent, Vec<FieldError>> {
     if event_type.is_none() && !fields.failed("type") {
         fields.error("type", "A type is needed: the type of the event, such as \"sent-email\".");
     }
-    let data = fields.take("data", |raw| Ok(raw.get().to_owned()));
-    let payload = fields.take("payload", |raw| Ok(raw.get().to_owned()));
+    let data = fields.take("data", |raw| Ok(raw.get().into()));
+    let payload = fields.take("payload", |raw| Ok(raw.get().into()));
     if data.is_some() && payload.is_some() {
         fields.error("payload", "`payload` is another name of `data`; send one of the two.");
     }
@@ -149,7 +151,7 @@ fn parse_event(item: &RawValue) -> Result<NewEvent, Vec<FieldError>> {
     match event_type {
         Some(event_type) if errors.is_empty() => Ok(NewEvent {
             event_type,
-            data: data.or(payload).unwrap_or_else(|| "null".to_owned()),
+            data: data.or(payload).unwrap_or_else(|| "null".into()),
             timestamp,
             delay: delay.unwrap_or_default(),
             synchronous: synchronous.unwrap_or(false),
@@ -184,8 +186,8 @@ mod tests {
     #[test]
     fn data_is_cut_out_unchanged() {
         let data = "{\"z\":1, \"a\" : 123456789012345678901234567890, \"s\":\"\\u0000\\ud800é🎉\",\"f\":1.10e+2}";
-        assert_eq!(one(&format!("{{\"type\":\"t\",\"data\": {data} }}")).data, data);
-        assert_eq!(one(&format!("{{\"type\":\"t\",\"payload\":{data}}}")).data, data);
+        assert_eq!(one(&format!("{{\"type\":\"t\",\"data\": {data} }}")).data[..], *data);
+        assert_eq!(one(&format!("{{\"type\":\"t\",\"payload\":{data}}}")).data[..], *data);
     }
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
             r#"{"type":"t","data":null,"timestamp":null,"delay":null,"isSynchronous":null,"options":null,"idempotencyKey":null}"#,
         );
         assert_eq!(event, one(r#"{"type":"t"}"#));
-        assert_eq!(event.data, "null");
+        assert_eq!(&*event.data, "null");
     }
 
     #[test]
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn ten_thousand_levels_are_no_trouble() {
         let data = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(one(&format!("{{\"type\":\"t\",\"data\":{data}}}")).data, data);
+        assert_eq!(one(&format!("{{\"type\":\"t\",\"data\":{data}}}")).data[..], *data);
     }
 
     #[test]
@@ -287,7 +289,7 @@ mod tests {
         #[test]
         fn any_data_is_cut_out_unchanged(data in any_json(), synchronous: bool) {
             let body = format!("{{\"type\":\"t\", \"data\":\n{data} ,\"isSynchronous\":{synchronous}}}");
-            prop_assert_eq!(&one(&body).data, &data);
+            prop_assert_eq!(&*one(&body).data, &*data);
             let spaced = format!(" {data}\n");
             prop_assert_eq!(json::check(&spaced), Ok(data.as_str()));
         }

@@ -45,7 +45,7 @@ fn parse(event_type: &str, form: &EventForm) -> Result<NewEvent, Vec<FieldError>
     match (event_type, data) {
         (Some(event_type), Some(data)) if errors.is_empty() => Ok(NewEvent {
             event_type,
-            data: data.to_owned(),
+            data: data.into(),
             timestamp,
             delay,
             synchronous: form.synchronous.is_some(),
@@ -91,7 +91,7 @@ mod tests {
     fn what_the_schedule_does_not_use_is_left_alone() {
         let typed = EventForm { delay: "soon".into(), time: "later".into(), ..form(Schedule::Now) };
         let event = parse("t", &typed).expect("it is right");
-        assert_eq!((event.data.as_str(), event.timestamp, event.delay.seconds()), ("{\"a\": 1.0}", None, 0.0));
+        assert_eq!((&*event.data, event.timestamp, event.delay.seconds()), ("{\"a\": 1.0}", None, 0.0));
     }
 
     #[test]

@@ -296,19 +296,27 @@ impl Engine {
     ) -> (Vec<Lease>, HashMap<i32, i64>) {
         let mut leases = Vec::with_capacity(rows.len());
         let mut versions = HashMap::new();
+        let mut raised: Vec<(&Arc<str>, i64)> = Vec::new();
         for (row, outcome) in rows.iter().zip(accepted) {
             let Accepted::Queued { event_id, project_id, due_at, due_in, triggers, replayed: false, leases: leased } =
                 outcome
             else {
                 continue;
             };
-            self.raise_backlog(&row.project, i64::from(*triggers));
+            match raised.last_mut() {
+                Some((project, by)) if **project == row.project => *by += i64::from(*triggers),
+                _ => raised.push((&row.project, i64::from(*triggers))),
+            }
             self.0.changes.note(*project_id, *event_id);
             if leased.len() < *triggers as usize {
                 // By the database's clock: this node's may be wrong.
-                let wait = Duration::try_from_secs_f64(*due_in).unwrap_or_default() + store::SPREAD;
-                if let Some(at) = Instant::now().checked_add(wait) {
-                    self.0.alarm.ring_at(at);
+                match Duration::try_from_secs_f64(*due_in) {
+                    Ok(wait) if !wait.is_zero() => {
+                        if let Some(at) = Instant::now().checked_add(wait + store::SPREAD) {
+                            self.0.alarm.ring_at(at);
+                        }
+                    }
+                    _ => self.0.alarm.ring_soon(),
                 }
             }
             if leased.is_empty() {
@@ -333,6 +341,9 @@ impl Engine {
                     claimed_at,
                 });
             }
+        }
+        for (project, by) in raised {
+            self.raise_backlog(project, by);
         }
         (leases, versions)
     }

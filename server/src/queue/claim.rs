@@ -12,7 +12,7 @@ use super::lanes::Entered;
 use super::tally::Ending;
 use super::{Engine, LOST_ATTEMPTS, Lease, Patience, complete};
 use crate::delivery::cloud_event::Event;
-use crate::store::{Claimed, Finished, LeaseKey, NextDue};
+use crate::store::{Claimed, Finished, LeaseKey, NextDue, SPREAD};
 
 /// The longest sleep between two looks.
 const POLL: Duration = Duration::from_secs(1);
@@ -23,6 +23,11 @@ const FLOOR_HOLDS: Duration = Duration::from_secs(1);
 const FLOOR_HOLDS_AT_MOST: Duration = Duration::from_secs(60);
 /// How far a floor stays behind the time, for the sake of transactions that have begun and not written anything yet.
 const FLOOR_SLACK: chrono::Duration = chrono::Duration::seconds(2);
+
+/// How much earlier than the beginning of its transaction something may be due.
+const ROUNDING: chrono::Duration = chrono::Duration::milliseconds(1);
+/// How long after a look that found nothing to claim nobody has to look again for what could not be leased.
+const REST: Duration = Duration::from_millis(20);
 
 /// From where the poller looks through the queue: nothing pending is due before. While somebody's long transaction keeps
 /// PostgreSQL from cleaning up, the queue's index begins with all that has come and gone, and to read it for every claim
@@ -58,7 +63,8 @@ impl Floor {
     fn rise(&mut self, next: &NextDue) {
         let unseen = self.writing_since.min(next.now - FLOOR_SLACK);
         self.at = next.earliest.map_or(unseen, |earliest| earliest.min(unseen));
-        self.writing_since = next.writing_since;
+        // What is due at once may be due a little earlier than its transaction began: milliseconds are all that is kept of it.
+        self.writing_since = next.writing_since - ROUNDING;
     }
 }
 
@@ -90,6 +96,8 @@ impl Places {
 pub(super) struct Alarm {
     at: Mutex<Option<Instant>>,
     earlier: Notify,
+    /// When a look last found nothing to claim.
+    nothing_at: Mutex<Option<Instant>>,
 }
 
 impl Alarm {
@@ -100,6 +108,18 @@ impl Alarm {
             *set = Some(at);
             self.earlier.notify_one();
         }
+    }
+
+    /// Asks for a look at what is due and could not be leased at once, soon: while a trigger is paused or has no free slot,
+    /// every batch asks, and who resumes it or frees a slot asks for a look now.
+    pub fn ring_soon(&self) {
+        let rested = self.nothing_at.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at + REST);
+        let due = Instant::now() + SPREAD;
+        self.ring_at(rested.map_or(due, |rested| rested.max(due)));
+    }
+
+    fn found_nothing(&self) {
+        *self.nothing_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Sleeps until the alarm rings or `latest` has come, and clears it.
@@ -160,10 +180,11 @@ impl Engine {
             } else {
                 floor.rise(&next);
             }
-            match next.seconds {
-                None => return Ok(POLL),
-                Some(seconds) if seconds > 0.0 => return Ok(Duration::from_secs_f64(seconds.min(POLL.as_secs_f64()))),
-                Some(_) => {}
+            if next.seconds.is_none_or(|seconds| seconds > 0.0) {
+                self.0.alarm.found_nothing();
+                let pause =
+                    next.seconds.map_or(POLL, |seconds| Duration::from_secs_f64(seconds.min(POLL.as_secs_f64())));
+                return Ok(pause);
             }
             let mut places = Places::new(next.triggers, floor.at);
             let mut claimed = self.claim(&mut places).await?;
@@ -302,10 +323,10 @@ mod tests {
         floor.rise(&look(100.0, None, 100.0));
         floor.rise(&look(110.0, None, 90.0));
         floor.rise(&look(111.0, None, 90.0));
-        assert_eq!(floor.at, at(90.0));
+        assert_eq!(floor.at, at(89.999), "of what it makes due, only whole milliseconds count");
         // It has been committed after the rows were looked through and before it was asked who writes.
         floor.rise(&look(112.0, None, 112.0));
-        assert_eq!(floor.at, at(90.0));
+        assert_eq!(floor.at, at(89.999));
         floor.rise(&look(113.0, Some(90.5), 113.0));
         assert_eq!(floor.at, at(90.5), "it is seen now");
         floor.rise(&look(114.0, None, 114.0));
@@ -324,6 +345,20 @@ mod tests {
             let time = holds(Duration::from_millis(took));
             assert!(time > Duration::from_secs(least) && time <= Duration::from_secs(most), "{took} ms: {time:?}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_leased_asks_for_a_look_soon_but_not_again_and_again() {
+        let alarm = Alarm::default();
+        let set = || alarm.at.lock().expect("unbroken").take().expect("it rings") - Instant::now();
+        alarm.ring_soon();
+        assert!(set() <= SPREAD);
+        alarm.found_nothing();
+        alarm.ring_soon();
+        assert!(set() > REST / 2);
+        alarm.ring_soon();
+        alarm.ring_at(Instant::now());
+        assert_eq!(set(), Duration::ZERO, "who frees a slot does not wait");
     }
 
     #[test]

@@ -81,6 +81,9 @@ pub enum AcceptError {
     /// Whoever wrote it down panicked: it may be queued or not.
     #[error("the task that accepts events panicked")]
     Lost,
+    /// The grace period ended while it was being written: it may be queued or not.
+    #[error("the server stopped while it wrote the event")]
+    CutOff,
     #[error(transparent)]
     Store(Arc<sqlx::Error>),
 }
@@ -224,7 +227,7 @@ impl Engine {
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.0.accepts.send(accept::Job { events, reply }).await.map_err(|_| AcceptError::ShuttingDown)?;
-        answer.await.map_err(|_| if self.is_draining() { AcceptError::ShuttingDown } else { AcceptError::Lost })?
+        answer.await.map_err(|_| if self.is_draining() { AcceptError::CutOff } else { AcceptError::Lost })?
     }
 
     /// Whether the database takes what this node writes, as far as it has tried of late.

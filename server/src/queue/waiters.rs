@@ -63,10 +63,14 @@ impl Watch {
         self.changed.notified().await;
     }
 
-    /// The deliveries of the event that ended on this node since it is watched, as they were written down.
-    pub fn ended(&self) -> Vec<Finished> {
+    /// The deliveries of the event that ended on this node since it is watched, as they were written down, once there are so
+    /// many.
+    pub fn ended(&self, count: usize) -> Option<Vec<Finished>> {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.get(&self.event_id).map(|watching| watching.ended.clone()).unwrap_or_default()
+        watched
+            .get(&self.event_id)
+            .filter(|watching| watching.ended.len() >= count)
+            .map(|watching| watching.ended.clone())
     }
 }
 

@@ -108,7 +108,7 @@ impl Store {
         .map(drop)
     }
 
-    /// Takes a running job that no living node holds.
+    /// Takes a running job that no living node holds, the one that has waited longest.
     pub async fn claim_job(&self, node: Uuid, lease: f64) -> Result<Option<Work>, sqlx::Error> {
         sqlx::query_as!(
             Work,
@@ -117,7 +117,7 @@ impl Store {
                  from (select project_id, id
                          from jobs
                         where state = 'running' and (owner is null or lease_until < now())
-                        order by created_at
+                        order by lease_until
                         limit 1
                           for update skip locked) free
                  join projects p on p.id = free.project_id
@@ -145,10 +145,10 @@ impl Store {
         Ok(kept.rows_affected() == 1)
     }
 
-    /// Gives a job back to whoever claims it next.
+    /// Gives a job back to whoever claims it next, behind the jobs that wait already.
     pub async fn release_job(&self, work: &Work, node: Uuid) -> Result<(), sqlx::Error> {
         sqlx::query!(
-            "update jobs set owner = null where project_id = $1 and id = $2 and owner = $3",
+            "update jobs set owner = null, lease_until = now() where project_id = $1 and id = $2 and owner = $3",
             work.project_id,
             work.id,
             node

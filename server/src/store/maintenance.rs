@@ -100,25 +100,27 @@ impl Store {
         }
     }
 
-    /// Cancels what still waits for deleted triggers. Gives whether attempts of theirs are in flight.
+    /// Cancels what still waits for deleted triggers, also under a lease that has ended: nobody would claim it any more. Gives
+    /// whether attempts of theirs are in flight.
     pub async fn cancel_orphans(&self) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar!(
             r#"with orphans as (
-                 select q.event_id, q.trigger_id, q.run, q.owner
+                 select q.event_id, q.trigger_id, q.run, q.owner is not null and q.due_at >= now() as in_flight
                    from queue q
                    join triggers t on t.id = q.trigger_id
                   where t.deleted_at is not null
              ),
              gone as (
                  delete from queue q using orphans o
-                  where q.event_id = o.event_id and q.trigger_id = o.trigger_id and q.run = o.run and q.owner is null
+                  where q.event_id = o.event_id and q.trigger_id = o.trigger_id and q.run = o.run
+                    and (q.owner is null or q.due_at < now())
                  returning q.*
              ),
              cancelled as (
                  insert into deliveries (event_id, project_id, trigger_id, run, attempts, status, error)
                  select event_id, project_id, trigger_id, run, attempt, 'cancelled', 'The trigger was deleted.' from gone
              )
-             select exists(select from orphans where owner is not null) as "in_flight!""#
+             select exists(select from orphans where in_flight) as "in_flight!""#
         )
         .fetch_one(&self.pool.within(LONG))
         .await

@@ -137,7 +137,7 @@ impl Store {
         let searching = options.clone().options(settings);
         first.close().await?;
         let pool = |connections: u32, trusted_idle, options| {
-            TimedPool::new(pool_options(connections, trusted_idle).connect_lazy_with(options), limit)
+            TimedPool::new(pool_options(connections, trusted_idle).connect_lazy_with(options), trusted_idle, limit)
         };
         Ok(Self {
             options: options.clone(),
@@ -253,10 +253,10 @@ fn is_refused(error: &sqlx::Error) -> bool {
     has_code(error, &["53", "57P03", "25006"]) || is_denied(error)
 }
 
-/// Whether PostgreSQL lets this node do nothing: a wrong password, no such database, no privilege. Somebody has changed that, or
-/// will: what was to be written is kept until then.
+/// Whether PostgreSQL lets this node do nothing: a wrong password, no such database, no privilege, or no TLS as the URL asks for.
+/// Somebody has changed that, or will: what was to be written is kept until then.
 pub fn is_denied(error: &sqlx::Error) -> bool {
-    has_code(error, &["28", "3D", "42501"])
+    matches!(error, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) || has_code(error, &["28", "3D", "42501"])
 }
 
 /// Whether PostgreSQL answered with a code that is one of these, or of a class that is. PostgreSQL manual, appendix A.
@@ -307,5 +307,16 @@ where
             Err(error) if left > 0 && is_transient(&error) => left -= 1,
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_speaks_no_tls_any_more_has_begun_nothing() {
+        let error = sqlx::Error::Tls("server does not support TLS".into());
+        assert!(is_denied(&error) && is_unavailable(&error) && !is_uncertain(&error));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
-use sqlx::{Connection, PgConnection, Postgres};
+use sqlx::{Connection, PgConnection, PgExecutor, Postgres};
 use uuid::Uuid;
 
 use super::{APPLICATION, Store, retried};
@@ -193,11 +193,12 @@ impl Store {
     /// Accepts a batch in one transaction: all of it is durable when this returns, or none of it. One outcome an event, in
     /// order.
     pub async fn accept(&self, events: &[AcceptEvent], held: &Held<'_>) -> Result<Vec<Accepted>, sqlx::Error> {
+        if events.iter().all(|event| event.key.is_none()) {
+            // One statement is one transaction.
+            let events: Vec<_> = events.iter().collect();
+            return retried(|| insert_events(&self.durable, &events, held)).await;
+        }
         let accept = async |connection: &mut PgConnection| {
-            if events.iter().all(|event| event.key.is_none()) {
-                // One statement is one transaction.
-                return insert_events(connection, &events.iter().collect::<Vec<_>>(), held).await;
-            }
             let mut transaction = connection.begin().await?;
             let accepted = accept_keyed(&mut transaction, events, held).await?;
             transaction.commit().await?;
@@ -209,24 +210,12 @@ impl Store {
     /// The events that were accepted under these events' idempotency keys before, in order; `None`: one has no key, or an
     /// unknown one.
     pub async fn accepted_before(&self, events: &[AcceptEvent]) -> Result<Option<Vec<Accepted>>, sqlx::Error> {
-        let Some(keys) = events.iter().map(|event| event.key.clone()).collect::<Option<Vec<_>>>() else {
+        let Some(keys) = events.iter().map(|event| event.key.as_deref()).collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
-        let projects: Vec<_> = events.iter().map(|event| event.project.to_string()).collect();
-        let rows = sqlx::query!(
-            r#"select k.event_id, k.project_id, coalesce(e.due_at, k.created_at) as "due_at!", coalesce(e.triggers, 0) as "triggers!"
-                 from unnest($1::text[], $2::text[]) with ordinality as i (project, key, place)
-                 join projects p on p.name = i.project
-                 join idempotency_keys k on k.project_id = p.id and k.key = i.key
-                 left join events e on e.project_id = k.project_id and e.id = k.event_id
-                order by i.place"#,
-            &projects,
-            &keys
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let accepted = rows.into_iter().map(|row| replay(row.event_id, row.project_id, row.due_at, row.triggers));
-        Ok(Some(accepted.collect::<Vec<_>>()).filter(|accepted| accepted.len() == events.len()))
+        let projects: Vec<_> = events.iter().map(|event| &*event.project).collect();
+        let owners = owners(&self.pool, &projects, &keys).await?;
+        Ok(owners.iter().map(|owner| owner.as_ref().map(Owner::replay)).collect())
     }
 
     /// What is due from a time on, before which nothing is, until `horizon` seconds from now; `full`: triggers that the node
@@ -336,24 +325,19 @@ impl Store {
 
 /// Inserts events, fans them out to their triggers, and says which deliveries are leased to this node.
 async fn insert_events(
-    connection: &mut PgConnection,
+    database: impl PgExecutor<'_>,
     events: &[&AcceptEvent],
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
     if events.iter().all(|event| event.is_due_at_once() && !event.synchronous) {
-        insert_due_events(connection, events, held).await
+        insert_due_events(database, events, held).await
     } else {
-        insert_any_events(connection, events, held).await
+        insert_any_events(database, events, held).await
     }
 }
 
-/// An event whose idempotency key is known.
-fn replay(event_id: Uuid, project_id: i32, due_at: DateTime<Utc>, triggers: i32) -> Accepted {
-    Accepted::Queued { event_id, project_id, due_at, due_in: 0.0, triggers, replayed: true, leases: Vec::new() }
-}
-
 async fn insert_any_events(
-    connection: &mut PgConnection,
+    database: impl PgExecutor<'_>,
     events: &[&AcceptEvent],
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
@@ -377,7 +361,7 @@ async fn insert_any_events(
         LEASE_SLACK,
         held.node
     )
-    .fetch_all(connection)
+    .fetch_all(database)
     .await?;
 
     let mut found: HashMap<Uuid, Accepted> = HashMap::with_capacity(events.len());
@@ -402,7 +386,7 @@ async fn insert_any_events(
 
 /// The same for events that are due at once and for which nobody waits.
 async fn insert_due_events(
-    connection: &mut PgConnection,
+    database: impl PgExecutor<'_>,
     events: &[&AcceptEvent],
     held: &Held<'_>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
@@ -419,7 +403,7 @@ async fn insert_due_events(
         LEASE_SLACK,
         held.node
     )
-    .fetch_all(connection)
+    .fetch_all(database)
     .await?;
 
     let kinds: HashMap<_, _> = rows.into_iter().map(|row| (row.kind, row)).collect();
@@ -484,42 +468,35 @@ async fn accept_keyed(
 ) -> Result<Vec<Accepted>, sqlx::Error> {
     // In one order everywhere, so that two batches with the same keys wait for each other instead of deadlocking.
     let mut keyed: Vec<_> =
-        events.iter().filter_map(|event| Some((event.project.to_string(), event.key.clone()?, event.id))).collect();
-    keyed.sort();
-    let projects: Vec<_> = keyed.iter().map(|one| one.0.clone()).collect();
-    let keys: Vec<_> = keyed.iter().map(|one| one.1.clone()).collect();
+        events.iter().filter_map(|event| Some((&*event.project, event.key.as_deref()?, event.id))).collect();
+    keyed.sort_unstable();
+    let projects: Vec<_> = keyed.iter().map(|one| one.0).collect();
+    let keys: Vec<_> = keyed.iter().map(|one| one.1).collect();
     let ids: Vec<_> = keyed.iter().map(|one| one.2).collect();
-    sqlx::query!(
+    let new = sqlx::query!(
         "insert into idempotency_keys (project_id, key, event_id)
          select p.id, i.key, i.id
            from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as i (project, key, id, place)
            join projects p on p.name = i.project
           order by i.place
              on conflict do nothing",
-        &projects,
-        &keys,
+        &projects as &[&str],
+        &keys as &[&str],
         &ids
     )
     .execute(&mut *connection)
-    .await?;
-    let owners: HashMap<Uuid, Uuid> = sqlx::query!(
-        r#"select i.id as "id!", k.event_id
-             from unnest($1::text[], $2::text[], $3::uuid[]) as i (project, key, id)
-             join projects p on p.name = i.project
-             join idempotency_keys k on k.project_id = p.id and k.key = i.key"#,
-        &projects,
-        &keys,
-        &ids
-    )
-    .fetch_all(&mut *connection)
     .await?
-    .into_iter()
-    .map(|row| (row.id, row.event_id))
-    .collect();
+    .rows_affected();
 
-    let owner = |event: &AcceptEvent| owners.get(&event.id).copied().unwrap_or(event.id);
-    let fresh: Vec<_> = events.iter().filter(|event| owner(event) == event.id).collect();
-    let inserted = insert_events(connection, &fresh, held).await?;
+    // The owners of the keys that are not new, by the event that asked for them.
+    let mut others = HashMap::new();
+    if new < ids.len() as u64 {
+        let owners = owners(&mut *connection, &projects, &keys).await?;
+        others.extend(ids.iter().zip(owners).filter_map(|(id, owner)| Some((*id, owner?))));
+        others.retain(|id, owner| owner.event_id != *id);
+    }
+    let fresh: Vec<_> = events.iter().filter(|event| !others.contains_key(&event.id)).collect();
+    let inserted = insert_events(&mut *connection, &fresh, held).await?;
     let refused: Vec<_> = fresh
         .iter()
         .zip(&inserted)
@@ -533,43 +510,68 @@ async fn accept_keyed(
               using unnest($1::text[], $2::text[]) as i (project, key)
                join projects p on p.name = i.project
               where k.project_id = p.id and k.key = i.key and k.event_id = any($3)",
-            &projects,
-            &keys,
+            &projects as &[&str],
+            &keys as &[&str],
             &refused
         )
         .execute(&mut *connection)
         .await?;
     }
-    let mut outcomes: HashMap<Uuid, Accepted> = fresh.iter().map(|event| event.id).zip(inserted).collect();
 
-    let replayed: Vec<_> = events.iter().map(owner).filter(|id| !outcomes.contains_key(id)).collect();
-    let rows = sqlx::query!(
-        r#"select k.event_id, k.project_id, coalesce(e.due_at, k.created_at) as "due_at!", coalesce(e.triggers, 0) as "triggers!"
-             from idempotency_keys k
-             left join events e on e.project_id = k.project_id and e.id = k.event_id
-            where k.event_id = any($1) and (k.project_id, k.key) in (
-                  select p.id, i.key from unnest($2::text[], $3::text[]) as i (project, key) join projects p on p.name = i.project)"#,
-        &replayed,
-        &projects,
-        &keys
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    for row in rows {
-        outcomes.insert(row.event_id, replay(row.event_id, row.project_id, row.due_at, row.triggers));
-    }
+    let inserted: HashMap<Uuid, Accepted> = fresh.iter().map(|event| event.id).zip(inserted).collect();
     let outcome = |event: &AcceptEvent| {
-        let mut outcome = outcomes.get(&owner(event)).cloned().unwrap_or(Accepted::UnknownProject);
-        if let Accepted::Queued { event_id, replayed, leases, .. } = &mut outcome
-            && *event_id != event.id
-        {
-            // A second event of this batch under the key of the first: the same event, but only the first dispatches it.
+        let Some(owner) = others.get(&event.id) else { return inserted[&event.id].clone() };
+        // Of this batch: the same event, but only the first dispatches it.
+        let mut outcome = inserted.get(&owner.event_id).cloned().unwrap_or_else(|| owner.replay());
+        if let Accepted::Queued { replayed, leases, .. } = &mut outcome {
             *replayed = true;
             leases.clear();
         }
         outcome
     };
     Ok(events.iter().map(outcome).collect())
+}
+
+/// The event that an idempotency key stands for.
+struct Owner {
+    event_id: Uuid,
+    project_id: i32,
+    due_at: DateTime<Utc>,
+    triggers: i32,
+}
+
+impl Owner {
+    fn replay(&self) -> Accepted {
+        let Self { event_id, project_id, due_at, triggers } = *self;
+        Accepted::Queued { event_id, project_id, due_at, due_in: 0.0, triggers, replayed: true, leases: Vec::new() }
+    }
+}
+
+/// The owners of keys, in order; `None`: nobody owns it. Retention may have taken an event that its key still stands for.
+async fn owners(
+    executor: impl PgExecutor<'_>,
+    projects: &[&str],
+    keys: &[&str],
+) -> Result<Vec<Option<Owner>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select i.place as "place!", k.event_id, k.project_id, coalesce(e.due_at, k.created_at) as "due_at!",
+                  coalesce(e.triggers, 0) as "triggers!"
+             from unnest($1::text[], $2::text[]) with ordinality as i (project, key, place)
+             join projects p on p.name = i.project
+             join idempotency_keys k on k.project_id = p.id and k.key = i.key
+             left join events e on e.project_id = k.project_id and e.id = k.event_id"#,
+        projects as &[&str],
+        keys as &[&str]
+    )
+    .fetch_all(executor)
+    .await?;
+    let mut owners: Vec<_> = keys.iter().map(|_| None).collect();
+    for row in rows {
+        let owner =
+            Owner { event_id: row.event_id, project_id: row.project_id, due_at: row.due_at, triggers: row.triggers };
+        owners[row.place as usize - 1] = Some(owner);
+    }
+    Ok(owners)
 }
 
 /// The columns of leases.

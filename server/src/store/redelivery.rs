@@ -146,7 +146,7 @@ pub(super) async fn cancel(connection: &mut PgConnection, change: Change<'_>) ->
         r#"with gone as (
                delete from queue q
                 using triggers t
-                where q.event_id = any($2) and q.project_id = $1 and q.owner is null
+                where q.event_id = any($2) and q.project_id = $1 and (q.owner is null or q.due_at < now())
                   and t.id = q.trigger_id and ($3::text is null or t.name = $3)
                returning q.*, t.name
            ),

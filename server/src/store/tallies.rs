@@ -153,7 +153,7 @@ impl Store {
             project_id,
             since
         )
-        .fetch_one(&self.searching)
+        .fetch_one(&self.pool)
         .await?;
         Ok((row.newest, row.moved))
     }
