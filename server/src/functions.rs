@@ -137,10 +137,10 @@ pub async fn load_events(project: String, query: EventQuery) -> Result<Submitted
     on_server::submitted(on_server::eventing()?.events(&project, &query).await)
 }
 
-/// How many events match a filter.
-#[server(endpoint = "count_events", input = Json)]
-pub async fn count_events(project: String, filter: EventFilter) -> Result<Submitted<EventCount>, Failure> {
-    on_server::submitted(on_server::eventing()?.count_events(&project, &filter).await)
+/// How many events a job would handle.
+#[server(endpoint = "count_for_job", input = Json)]
+pub async fn count_for_job(project: String, form: JobForm) -> Result<Submitted<EventCount>, Failure> {
+    on_server::submitted(on_server::eventing()?.count_for_job(&project, &form).await)
 }
 
 /// All that is known of an event.

@@ -8,6 +8,12 @@ pub fn error_of(errors: RwSignal<Vec<FieldError>>, field: &'static str) -> Signa
     })
 }
 
+/// The first message that belongs to none of the fields that a form shows.
+pub fn error_besides(errors: RwSignal<Vec<FieldError>>, shown: &'static [&'static str]) -> Signal<Option<String>> {
+    let is_besides = move |error: &&FieldError| !shown.contains(&error.field.as_str());
+    Signal::derive(move || errors.with(|errors| errors.iter().find(is_besides).map(|error| error.message.clone())))
+}
+
 /// A labelled input with its message beside it.
 #[component]
 pub fn Field(

@@ -26,7 +26,7 @@ pub use alert::Alert;
 pub use button::{ButtonLink, Kind, SmallButton, SubmitButton};
 pub use copy::CopyBlock;
 pub use dialog::Dialog;
-pub use field::{Field, Note, error_of};
+pub use field::{Field, Note, error_besides, error_of};
 pub use headers::HeaderList;
 pub use json_editor::JsonEditor;
 pub use json_tree::JsonTree;

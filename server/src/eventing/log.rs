@@ -94,12 +94,7 @@ impl Eventing {
         })
     }
 
-    /// Counts the events that match a filter, for a few seconds at most.
-    pub async fn count_events(&self, project: &str, filter: &EventFilter) -> Result<EventCount, Error> {
-        let criteria = Criteria::parse(filter)?;
-        self.count(self.find_project(project).await?.id, criteria).await
-    }
-
+    /// Counts events, for a few seconds at most.
     pub(super) async fn count(&self, project_id: i32, criteria: Criteria) -> Result<EventCount, Error> {
         // Comparing data takes as long as the data is large.
         let at_once = if criteria.data.is_any() { CHUNK.1 } else { CHUNK.0 };
