@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::wasm_bindgen::prelude::Closure;
-use web_sys::EventSource;
+use web_sys::{EventSource, MessageEvent};
 
 use crate::PageState;
 
@@ -16,6 +16,7 @@ pub struct Live {
     connected: RwSignal<bool>,
     /// What is shown may be old.
     broken: RwSignal<bool>,
+    hydrated: RwSignal<bool>,
 }
 
 /// Until a line is tried again that the browser has given up.
@@ -24,11 +25,32 @@ const AGAIN: Duration = Duration::from_secs(5);
 impl Live {
     /// Calls back whenever something has changed in the project, unless it is switched off.
     pub fn follow(project: Memo<String>, changed: Callback<()>) -> Self {
-        let live = Self { on: RwSignal::new(true), connected: RwSignal::new(false), broken: RwSignal::new(false) };
+        Self::follow_some(project, |_| true, changed)
+    }
+
+    /// Calls back whenever something has changed that concerns the page. It is asked with what the server tells, the ids of the
+    /// changed events in it; where the server knows of more than it names, that may be anything.
+    pub fn follow_some(
+        project: Memo<String>,
+        concerns: impl Fn(&str) -> bool + Clone + 'static,
+        changed: Callback<()>,
+    ) -> Self {
+        let [connected, broken, hydrated] = [(); 3].map(|()| RwSignal::new(false));
+        let live = Self { on: RwSignal::new(true), connected, broken, hydrated };
         let lines = RwSignal::new(0_u32);
+        let is_visible = RwSignal::new(false);
+        Effect::new(move |_| {
+            let look = move || is_visible.set(!document().hidden());
+            look();
+            hydrated.set(true);
+            let listener = window_event_listener_untyped("visibilitychange", move |_| look());
+            on_cleanup(move || listener.remove());
+        });
         Effect::new(move |_| {
             lines.track();
-            if !live.on.get() {
+            // Browsers open six lines to a server, and whatever else a page asks for waits for one of them. So a page that nobody
+            // sees has none; it is renewed when it is seen again.
+            if !live.on.get() || !is_visible.get() {
                 return;
             }
             // With the mark that the page came with, the server tells at once whether something has changed since. Data that
@@ -52,7 +74,13 @@ impl Live {
                     set_timeout(move || _ = lines.try_update(|lines| *lines += 1), AGAIN);
                 }
             });
-            let told = Closure::<dyn FnMut()>::new(move || changed.run(()));
+            let concerns = concerns.clone();
+            let told = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+                let told = message.data().as_string().unwrap_or_default();
+                if told.contains(r#""more":true"#) || concerns(&told) {
+                    changed.run(());
+                }
+            });
             source.set_onopen(Some(open.as_ref().unchecked_ref()));
             source.set_onerror(Some(broken.as_ref().unchecked_ref()));
             let listening = source.add_event_listener_with_callback("change", told.as_ref().unchecked_ref());
@@ -70,8 +98,6 @@ impl Live {
 /// Shows that the page is live, and lets people hold it still.
 #[component]
 pub fn LiveSwitch(live: Live) -> impl IntoView {
-    let hydrated = RwSignal::new(false);
-    Effect::new(move |_| hydrated.set(true));
     let text = move || match (live.on.get(), live.connected.get(), live.broken.get()) {
         (true, true, _) => "Live",
         (true, false, false) => "Connecting…",
@@ -88,7 +114,7 @@ pub fn LiveSwitch(live: Live) -> impl IntoView {
             title="Renew the page whenever something changes"
             on:click=move |_| live.on.update(|on| *on = !*on)
             class="inline-flex items-center sm:justify-end gap-2 w-full sm:w-40 h-9 sm:px-3 rounded-md text-sm whitespace-nowrap cursor-pointer hover:bg-sunken hover:text-ink"
-            class:awaited=move || !hydrated.get()
+            class:awaited=move || !live.hydrated.get()
             class:text-bad=lost
             class:text-soft=move || !lost()
         >
