@@ -18,6 +18,7 @@ mod live;
 mod load;
 mod page_state;
 pub mod pages;
+mod query;
 #[cfg(feature = "ssr")]
 pub mod shell;
 pub mod theme;

@@ -7,8 +7,7 @@ mod table;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
-use leptos_router::params::ParamsMap;
+use leptos_router::hooks::{use_location, use_params_map};
 use server::functions::{load_events, load_filter_choices};
 use server::model::{EventFilter, EventPage, EventQuery, FieldError, FilterChoices, JobAction, Submitted};
 
@@ -17,10 +16,11 @@ use super::{FailurePage, Loading};
 use crate::components::{Alert, ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
 use crate::load::{load, load_live, renew_with};
+use crate::query;
 pub use bulk::BulkDialog;
 use filters::Filters;
 pub use table::EventBadge;
-use table::{Empty, EventsTable, NoMatch, Pages};
+use table::{Empty, EventsTable, LastFocused, NoMatch, Pages};
 
 /// Where a project's events are.
 pub fn events_path(project: &str) -> String {
@@ -31,40 +31,39 @@ pub fn events_path(project: &str) -> String {
 const ON_A_PAGE: &str = "25";
 
 /// What the page's URL says.
-fn query_of(query: &ParamsMap) -> EventQuery {
+fn query_of(search: &str) -> EventQuery {
     let mut asked = EventQuery { limit: ON_A_PAGE.to_owned(), ..EventQuery::default() };
     for name in EventFilter::NAMES {
-        if let (Some(field), Some(value)) = (asked.filter.get_mut(name), query.get(name)) {
+        if let (Some(field), Some(value)) = (asked.filter.get_mut(name), query::value(search, name)) {
             *field = value;
         }
     }
-    asked.cursor = query.get("cursor").unwrap_or_default();
+    asked.cursor = query::value(search, "cursor").unwrap_or_default();
     asked
 }
 
 /// The page's URL for a filter, and what else it is to say.
 pub fn url_of(project: &str, filter: &EventFilter, more: &[(&'static str, &str)]) -> String {
-    let mut filter = filter.clone();
-    let mut query = ParamsMap::new();
+    let (mut filter, mut url) = (filter.clone(), events_path(project));
     for name in EventFilter::NAMES {
         if let Some(value) = filter.get_mut(name).filter(|value| !value.is_empty()) {
-            query.insert(name, std::mem::take(value));
+            query::add(&mut url, name, value);
         }
     }
     for (name, value) in more {
-        query.insert(*name, (*value).to_owned());
+        query::add(&mut url, name, value);
     }
-    events_path(project) + &query.to_query_string()
+    url
 }
 
 /// The page.
 #[component]
 pub fn EventsPage() -> impl IntoView {
     let params = use_params_map();
-    let url = use_query_map();
+    let url = use_location().search;
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
-    let query = Memo::new(move |_| url.with(query_of));
-    let bulk = Memo::new(move |_| match url.with(|url| url.get("bulk")).as_deref() {
+    let query = Memo::new(move |_| url.with(|url| query_of(url)));
+    let bulk = Memo::new(move |_| match url.with(|url| query::value(url, "bulk")).as_deref() {
         Some("redeliver") => Some(JobAction::Redeliver),
         Some("cancel") => Some(JobAction::Cancel),
         _ => None,
@@ -75,6 +74,7 @@ pub fn EventsPage() -> impl IntoView {
     let choices = load(move || (project.get(), filter.get()), |(project, filter)| load_filter_choices(project, filter));
     let (page, renew) = load_live(move || (project.get(), query.get()), |(project, query)| load_events(project, query));
     let live = Live::follow(project, renew_with(renew, choices));
+    let last_focused = LastFocused::new(None);
     view! {
         <Title text="Events"/>
         <Transition fallback=Loading>
@@ -88,7 +88,7 @@ pub fn EventsPage() -> impl IntoView {
                 match (choices.await, page.await) {
                     (Ok(choices), Ok(events)) => {
                         let (project, asked) = (project.get_untracked(), query.get_untracked());
-                        view! { <Log project=project asked=asked events=events types=choices.types/> }.into_any()
+                        view! { <Log project=project asked=asked events=events types=choices.types last_focused=last_focused/> }.into_any()
                     }
                     (Err(failure), _) | (_, Err(failure)) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
@@ -121,7 +121,13 @@ fn Head(project: String, filter: EventFilter, choices: FilterChoices, live: Live
 
 /// The events that were asked for.
 #[component]
-fn Log(project: String, asked: EventQuery, events: Submitted<EventPage>, types: Vec<String>) -> impl IntoView {
+fn Log(
+    project: String,
+    asked: EventQuery,
+    events: Submitted<EventPage>,
+    types: Vec<String>,
+    last_focused: LastFocused,
+) -> impl IntoView {
     let EventQuery { filter, cursor, .. } = asked;
     match events {
         Submitted::Invalid(errors) => {
@@ -149,7 +155,7 @@ fn Log(project: String, asked: EventQuery, events: Submitted<EventPage>, types: 
         Submitted::Done(page) => {
             let pages = view! { <Pages project=project.clone() filter=filter cursor=cursor page=page.clone()/> };
             view! {
-                <EventsTable project=project events=page.events/>
+                <EventsTable project=project events=page.events last_focused=last_focused/>
                 {pages}
             }
             .into_any()
@@ -163,12 +169,10 @@ mod tests {
 
     #[test]
     fn the_url_holds_the_filters() {
-        let filter = EventFilter { event_type: "a&b".into(), text: "x y".into(), ..EventFilter::default() };
+        let filter = EventFilter { event_type: "a&b".into(), text: "x%2Fy z".into(), ..EventFilter::default() };
         let url = url_of("shop", &filter, &[("cursor", "c")]);
         assert!(url.starts_with("/projects/shop/events?"), "{url}");
-        let query: ParamsMap = [("type", "a&b"), ("text", "x y"), ("cursor", "c")].into_iter().collect();
-        assert_eq!(url, format!("/projects/shop/events{}", query.to_query_string()));
-        let asked = query_of(&query);
+        let asked = query_of(url.trim_start_matches("/projects/shop/events"));
         assert_eq!((asked.filter, asked.cursor), (filter, "c".to_owned()));
     }
 }

@@ -1,5 +1,8 @@
+use leptos::html;
 use leptos::prelude::*;
 use server::model::{EventFilter, EventPage, EventStatus, EventSummary};
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
 
 use super::filters::words;
 use super::{events_path, url_of};
@@ -23,9 +26,34 @@ pub fn EventBadge(status: EventStatus) -> impl IntoView {
     view! { <StatusBadge tone=Tone::from(status) text=words(status)/> }
 }
 
+/// The event whose link has the focus, or had it last.
+pub type LastFocused = StoredValue<Option<String>>;
+
+/// The event in whose row an element is.
+fn event_of(element: &Element) -> Option<String> {
+    element.closest("tr").ok().flatten()?.get_attribute("data-event")
+}
+
 /// A page of the log.
 #[component]
-pub fn EventsTable(project: String, events: Vec<EventSummary>) -> impl IntoView {
+pub fn EventsTable(project: String, events: Vec<EventSummary>, last_focused: LastFocused) -> impl IntoView {
+    let body = NodeRef::<html::Tbody>::new();
+    let note_focus = move |event: web_sys::FocusEvent| {
+        let element = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        last_focused.set_value(element.as_ref().and_then(event_of));
+    };
+    // A row tells of another event when newer ones have come; the focus goes along with its own.
+    Effect::new(move |_| {
+        let active = document().active_element();
+        let (Some(body), Some(active), Some(event)) = (body.get(), active, last_focused.get_value()) else { return };
+        if body.contains(Some(&active)) && event_of(&active).as_ref() != Some(&event) {
+            let link = body.query_selector(&format!("tr[data-event={event:?}] a")).ok().flatten();
+            match link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
+                Some(link) => drop(link.focus()),
+                None => last_focused.set_value(event_of(&active)),
+            }
+        }
+    });
     let rows = events.into_iter().map(|event| view! { <Row project=project.clone() event=event/> }).collect_view();
     view! {
         <div class="overflow-hidden rounded-lg border border-line bg-surface">
@@ -41,7 +69,7 @@ pub fn EventsTable(project: String, events: Vec<EventSummary>) -> impl IntoView 
                         <th scope="col" class="px-4 py-2 font-medium">"Last error"</th>
                     </tr>
                 </thead>
-                <tbody class="ruled">{rows}</tbody>
+                <tbody node_ref=body class="ruled" on:focusin=note_focus>{rows}</tbody>
             </table>
         </div>
     }
@@ -49,7 +77,8 @@ pub fn EventsTable(project: String, events: Vec<EventSummary>) -> impl IntoView 
 
 #[component]
 fn Row(project: String, event: EventSummary) -> impl IntoView {
-    let path = format!("{}/{}", events_path(&project), event.id);
+    let id = event.id.clone();
+    let path = format!("{}/{id}", events_path(&project));
     let later = event.status == EventStatus::Scheduled;
     let scheduled = later.then(|| {
         view! {
@@ -58,7 +87,7 @@ fn Row(project: String, event: EventSummary) -> impl IntoView {
     });
     let error = event.last_error.map(|error| view! { <span class="clamped">{error}</span> });
     view! {
-        <tr class="hover:bg-sunken">
+        <tr data-event=id class="hover:bg-sunken">
             <td data-label="Status" class="px-4 py-2 whitespace-nowrap"><EventBadge status=event.status/></td>
             <td data-label="Type" class="px-3 py-2 font-mono text-xs text-ink"><span class="clamped max-w-64">{event.event_type}</span></td>
             <td data-label="Event" class="px-3 py-2 font-mono text-xs">
