@@ -1,3 +1,4 @@
+use leptos::html;
 use leptos::prelude::*;
 use server::model::{EventForm, FieldError, Schedule};
 use web_sys::js_sys::Date;
@@ -10,8 +11,15 @@ use crate::components::{Field, Note, When, error_of};
 #[component]
 pub fn ScheduleFields(form: EventForm, errors: RwSignal<Vec<FieldError>>) -> impl IntoView {
     let hydrated = RwSignal::new(false);
-    Effect::new(move |_| hydrated.set(true));
     let time = RwSignal::new(form.time.clone());
+    let field = NodeRef::<html::Input>::new();
+    Effect::new(move |_| {
+        if let Some(field) = field.get() {
+            // Something may have been filled in, or kept by the browser, before the page was hydrated.
+            time.set(field.value());
+            hydrated.set(true);
+        }
+    });
     let offset = Memo::new(move |_| if hydrated.get() { time.with(|time| offset_of(time)) } else { None });
     let in_utc = Memo::new(move |_| {
         offset.get()?;
@@ -36,6 +44,7 @@ pub fn ScheduleFields(form: EventForm, errors: RwSignal<Vec<FieldError>>) -> imp
             <div class="for-time flex flex-col gap-1">
                 <label for="field-time" class="text-sm font-medium text-ink">"Date and time"</label>
                 <input
+                    node_ref=field
                     id="field-time"
                     name="time"
                     type="datetime-local"
@@ -60,10 +69,11 @@ pub fn ScheduleFields(form: EventForm, errors: RwSignal<Vec<FieldError>>) -> imp
     }
 }
 
-/// How far the reader's zone is from UTC at a local time, such as `+02:00`; `None`: it is no time.
+/// How far the reader's zone is from UTC at a local time, such as `+02:00`; `None`: it is no time. It leads to the instant that
+/// the browser takes the time for, also where a clock that is put forward leaves it out.
 fn offset_of(time: &str) -> Option<String> {
-    let behind = Date::new(&JsValue::from_str(time)).get_timezone_offset();
-    behind.is_finite().then(|| written(-(behind as i32)))
+    let ahead = (Date::parse(&format!("{time}Z")) - Date::parse(time)) / 60_000.0;
+    ahead.is_finite().then(|| written(ahead as i32))
 }
 
 /// Minutes ahead of UTC, as RFC 3339 writes them.
