@@ -12,7 +12,8 @@ pub fn Layout(children: Children) -> impl IntoView {
     let project = Memo::new(move |_| place.with(|place| place.project.clone()));
     let section = Signal::derive(move || place.with(|place| place.section));
     view! {
-        <a href="#main" class="sr-only">"Skip to the content"</a>
+        // The browser's own way there takes the focus along; the router's does not.
+        <a href="#main" rel="external" class="sr-only">"Skip to the content"</a>
         <header class="border-b border-line bg-surface">
             <div class="mx-auto flex h-14 max-w-7xl items-center gap-3 px-4">
                 <a href="/projects" aria-label="Mission Control" class="flex shrink-0 items-center gap-2 font-semibold text-ink">
@@ -42,7 +43,7 @@ pub fn Layout(children: Children) -> impl IntoView {
                     </aside>
                 }
             })}
-        <main id="main" class="mx-auto max-w-7xl px-4 py-6">{children()}</main>
+        <main id="main" tabindex="-1" class="mx-auto max-w-7xl px-4 py-6">{children()}</main>
         <ToastRegion/>
     }
 }

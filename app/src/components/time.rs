@@ -89,7 +89,8 @@ pub fn When(
     let text = use_context::<Clock>().and_then(|clock| clock.relative(&at)).unwrap_or_else(|| exact.clone());
     let (title, beside) = if exactly { (None, Some(exact)) } else { (Some(exact), None) };
     view! {
-        <time datetime=at title=title class="whitespace-nowrap tabular-nums">{text}</time>
+        // What ticks is not read out where it stands in something that is.
+        <time datetime=at title=title aria-live="off" class="whitespace-nowrap tabular-nums">{text}</time>
         {beside.map(|exact| view! { " " <span class="text-xs text-soft whitespace-nowrap tabular-nums">{exact}</span> })}
     }
 }
