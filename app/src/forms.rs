@@ -16,6 +16,8 @@ use server::eventing::{Error, Eventing};
 use server::model::{DefaultsForm, EventFilter, EventForm, JobAction, JobForm, ProjectForm, TriggerForm};
 
 use crate::Posted;
+use crate::page_state::Refused;
+use crate::pages::{events_path, jobs_path, said};
 use crate::shell::shell;
 use crate::theme::{self, Theme};
 
@@ -83,7 +85,10 @@ async fn projects(State(eventing): State<Eventing>, mut request: Request) -> Res
     let form: ProjectForm = values.parse();
     match eventing.create_project(&form).await {
         Ok(name) => Redirect::to(&format!("/projects/{name}/event-triggers")).into_response(),
-        Err(error) => show_again(eventing, request, error, Posted { project: Some(form), ..Posted::default() }).await,
+        Err(error) => {
+            let posted = Posted { intent: "create".into(), project: Some(form), ..Posted::default() };
+            show_again(eventing, request, error, posted).await
+        }
     }
 }
 
@@ -92,10 +97,10 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
         Ok(values) => values,
         Err(refused) => return *refused,
     };
-    let name = values.get("name");
-    let mut posted = Posted::default();
+    let (name, intent) = (values.get("name"), values.get("intent"));
+    let mut posted = Posted { intent: intent.to_owned(), ..Posted::default() };
     let mut target = format!("/projects/{project}/event-triggers");
-    let done = match values.get("intent") {
+    let done = match intent {
         "save" => {
             let form: TriggerForm = values.parse();
             let existing = Some(values.get("existing")).filter(|existing| !existing.is_empty());
@@ -104,7 +109,10 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
             saved.map(drop)
         }
         "delete" => eventing.delete_trigger(&project, name).await,
-        intent @ ("pause" | "resume") => eventing.set_trigger_enabled(&project, name, intent == "resume").await,
+        "pause" | "resume" => match eventing.set_trigger_enabled(&project, name, intent == "resume").await {
+            Err(error) => return refuse(eventing, request, error).await,
+            done => done,
+        },
         "send" => {
             let form: EventForm = values.parse();
             let sent = eventing.send_event(&project, name, &form).await;
@@ -115,7 +123,7 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
             posted.event = Some(form);
             sent.map(drop)
         }
-        other => Err(Error::Malformed(format!("The page has no form {other:?}."))),
+        other => return unknown(eventing, request, other).await,
     };
     match done {
         Ok(()) => Redirect::to(&target).into_response(),
@@ -139,7 +147,7 @@ async fn settings(State(eventing): State<Eventing>, Path(project): Path<String>,
             eventing.set_trigger_defaults(&project, form).await.map(|()| here)
         }
         "delete" => eventing.delete_project_by_form(&project, &form).await.map(|_| "/projects".to_owned()),
-        other => Err(Error::Malformed(format!("The page has no form {other:?}."))),
+        other => return unknown(eventing, request, other).await,
     };
     match done {
         Ok(target) => Redirect::to(&target).into_response(),
@@ -168,8 +176,11 @@ async fn events(
     };
     let form = JobForm { action, filter, rate: values.get("rate").to_owned() };
     match eventing.start_job(&project, &form).await {
-        Ok(_) => Redirect::to(&crate::pages::jobs_path(&project)).into_response(),
-        Err(error) => show_again(eventing, request, error, Posted { job: Some(form), ..Posted::default() }).await,
+        Ok(_) => Redirect::to(&jobs_path(&project)).into_response(),
+        Err(error) => {
+            let posted = Posted { intent: action.as_str().into(), job: Some(form), ..Posted::default() };
+            show_again(eventing, request, error, posted).await
+        }
     }
 }
 
@@ -184,14 +195,18 @@ async fn event(
         Err(refused) => return *refused,
     };
     let trigger = Some(values.get("trigger")).filter(|name| !name.is_empty());
-    let done = match values.get("intent") {
-        "redeliver" => eventing.redeliver(&project, &id, trigger).await,
-        "cancel" => eventing.cancel(&project, &id, trigger).await,
+    let (action, done) = match values.get("intent") {
+        "redeliver" => (JobAction::Redeliver, eventing.redeliver(&project, &id, trigger).await),
+        "cancel" => (JobAction::Cancel, eventing.cancel(&project, &id, trigger).await),
         other => return unknown(eventing, request, other).await,
     };
     match done {
-        Ok(_) => Redirect::to(&format!("{}/{id}", crate::pages::events_path(&project))).into_response(),
-        Err(error) => show_again(eventing, request, error, Posted::default()).await,
+        Ok(changed) if changed.left.is_empty() => {
+            Redirect::to(&format!("{}/{id}", events_path(&project))).into_response()
+        }
+        // Some of it is done, and what is not would be told nowhere else.
+        Ok(changed) => show_refused(eventing, request, StatusCode::OK, said(action, &changed)).await,
+        Err(error) => refuse(eventing, request, error).await,
     }
 }
 
@@ -204,27 +219,31 @@ async fn jobs(State(eventing): State<Eventing>, Path(project): Path<String>, mut
         return unknown(eventing, request, values.get("intent")).await;
     }
     match eventing.cancel_job(&project, values.get("job")).await {
-        Ok(_) => Redirect::to(&crate::pages::jobs_path(&project)).into_response(),
-        Err(error) => show_again(eventing, request, error, Posted::default()).await,
+        Ok(_) => Redirect::to(&jobs_path(&project)).into_response(),
+        Err(error) => refuse(eventing, request, error).await,
     }
 }
 
 async fn unknown(eventing: Eventing, request: Request, intent: &str) -> Response {
-    let error = Error::Malformed(format!("The page has no form {intent:?}."));
-    show_again(eventing, request, error, Posted::default()).await
+    refuse(eventing, request, Error::Malformed(format!("The page has no form {intent:?}."))).await
+}
+
+/// The page that a button is on, and why it did nothing.
+async fn refuse(eventing: Eventing, request: Request, error: Error) -> Response {
+    show_refused(eventing, request, status_of(&error), error.to_string()).await
+}
+
+async fn show_refused(eventing: Eventing, request: Request, status: StatusCode, why: String) -> Response {
+    let context = move || {
+        provide_context(eventing.clone());
+        provide_context(Refused(why.clone()));
+    };
+    show(request, status, context).await
 }
 
 /// The page that the form is on, with the form as it was typed.
 async fn show_again(eventing: Eventing, request: Request, error: Error, mut posted: Posted) -> Response {
-    let status = match &error {
-        Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Malformed(_) => StatusCode::BAD_REQUEST,
-        Error::NotFound(_) => StatusCode::NOT_FOUND,
-        Error::Conflict(_) => StatusCode::CONFLICT,
-        Error::BacklogFull => StatusCode::TOO_MANY_REQUESTS,
-        Error::Unavailable | Error::Uncertain => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    };
+    let status = status_of(&error);
     match error {
         Error::Invalid(errors) => posted.errors = errors,
         other => posted.failure = Some(other.to_string()),
@@ -233,6 +252,23 @@ async fn show_again(eventing: Eventing, request: Request, error: Error, mut post
         provide_context(eventing.clone());
         provide_context(posted.clone());
     };
+    show(request, status, context).await
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Malformed(_) => StatusCode::BAD_REQUEST,
+        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::BacklogFull => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unavailable | Error::Uncertain => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The page of a request, as the answer to what was posted to it.
+async fn show(request: Request, status: StatusCode, context: impl Fn() + Clone + Send + Sync + 'static) -> Response {
     let (mut parts, _) = request.into_parts();
     parts.method = Method::GET;
     let render = leptos_axum::render_app_async_with_context(context, shell);

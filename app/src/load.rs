@@ -13,6 +13,27 @@ use server::functions::Failure;
 /// What a page loads from a server function: part of the page that the server renders, and called for afterwards.
 pub type Loaded<T> = Resource<Result<T, Failure>, JsonBytes>;
 
+/// Looks again at what changes by itself, and is over when what has come of it is shown.
+#[derive(Clone, Copy)]
+pub struct Renewal(Callback<(), BoxFuture<'static, ()>>);
+
+impl Renewal {
+    /// Looks, for whoever does not wait for it.
+    pub fn begin(self) {
+        spawn_local(self.look());
+    }
+
+    /// Looks, for whoever waits for it.
+    pub fn look(self) -> BoxFuture<'static, ()> {
+        self.0.run(())
+    }
+
+    /// As something that is called back when there may be something new.
+    pub fn on_change(self) -> Callback<()> {
+        Callback::new(move |()| self.begin())
+    }
+}
+
 /// Loads something, again whenever its key changes.
 pub fn load<K, T, F>(
     key: impl Fn() -> K + Send + Sync + 'static,
@@ -33,7 +54,7 @@ where
 pub fn load_live<K, T, F>(
     key: impl Fn() -> K + Send + Sync + 'static,
     fetch: impl Fn(K) -> F + Send + Sync + 'static,
-) -> (Loaded<T>, Callback<()>)
+) -> (Loaded<T>, Renewal)
 where
     K: PartialEq + Clone + Send + Sync + 'static,
     T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
@@ -45,12 +66,12 @@ where
         load(move || key(), move |key| fetch(key))
     };
     let looks = StoredValue::new(Looks::default());
-    let look = move |()| {
-        let Some(look) = looks.try_update_value(Looks::begin) else { return };
+    let look = move |()| -> BoxFuture<'static, ()> {
+        let Some(look) = looks.try_update_value(Looks::begin) else { return Box::pin(async {}) };
         let wanted = untrack(|| key());
         let answer: BoxFuture<'static, Result<T, Failure>> = Box::pin(fetch(wanted.clone()));
         let key = Arc::clone(&key);
-        spawn_local(async move {
+        Box::pin(async move {
             let answer = answer.await;
             let is_unknown = matches!(&answer, Err(failure) if !failure.not_found);
             // Meanwhile the page may have been left, gone to another place, or seen a newer answer.
@@ -61,18 +82,18 @@ where
             {
                 loaded.set(Some(answer));
             }
-        });
+        })
     };
-    (loaded, Callback::new(look))
+    (loaded, Renewal(Callback::new(look)))
 }
 
 /// Looks again at what changes by itself, and loads again what could not be loaded beside it.
-pub fn renew_with<T>(renew: Callback<()>, beside: Loaded<T>) -> Callback<()>
+pub fn renew_with<T>(renew: Renewal, beside: Loaded<T>) -> Callback<()>
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     Callback::new(move |()| {
-        renew.run(());
+        renew.begin();
         load_where_failed(beside);
     })
 }

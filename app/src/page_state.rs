@@ -7,7 +7,7 @@ use crate::theme::Theme;
 /// A form that was submitted without JavaScript and refused: shown again as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
-    /// Which of the page's forms it was, where the page has several open at once.
+    /// Which form it was, so that no other one takes it for its own.
     pub intent: String,
     pub project: Option<ProjectForm>,
     pub defaults: Option<DefaultsForm>,
@@ -18,6 +18,11 @@ pub struct Posted {
     /// Why it could not be carried out although nothing was wrong with it.
     pub failure: Option<String>,
 }
+
+/// What is to be said of a button that was pressed without JavaScript and did not do all that it says.
+#[cfg(feature = "ssr")]
+#[derive(Clone)]
+pub(crate) struct Refused(pub String);
 
 /// An extension of the request for a page: what becomes its `mark`.
 #[cfg(feature = "ssr")]
@@ -35,6 +40,8 @@ pub struct PageState {
     pub mark: Option<String>,
     /// A `Posted` as JSON: only the code of the form that it was posted by reads it.
     pub posted: Option<String>,
+    /// Why a button did not do all that it says; it has no form that would say so.
+    pub refused: Option<String>,
 }
 
 impl PageState {
@@ -60,6 +67,7 @@ impl PageState {
             mark: use_context::<http::request::Parts>()
                 .and_then(|parts| parts.extensions.get().map(|Mark(mark): &Mark| mark.clone())),
             posted: use_context::<Posted>().and_then(|posted| serde_json::to_string(&posted).ok()),
+            refused: use_context::<Refused>().map(|Refused(why)| why),
         }
     }
 
@@ -89,23 +97,26 @@ impl PageState {
         Self::stored().try_update_value(|state| state.mark.take()).flatten()
     }
 
-    /// The refused form that this page answers, if it was the one of the given intent.
+    /// The refused form that this page answers, if it was the one of the given intent. In the browser it is given once: a
+    /// dialog that is opened later starts afresh. The server may render a component more than once before it sends it.
     pub(crate) fn posted_by(intent: &str) -> Option<Posted> {
-        let posted = Self::stored().with_value(|state| Self::read(state.posted.as_deref()))?;
-        if posted.intent == intent { Self::take_posted() } else { None }
-    }
-
-    /// The refused form that this page answers. In the browser only the first form that asks gets it: a dialog that is
-    /// opened later starts afresh. The server may render a component more than once before it sends it.
-    pub fn take_posted() -> Option<Posted> {
-        if cfg!(feature = "ssr") {
-            Self::stored().with_value(|state| Self::read(state.posted.as_deref()))
-        } else {
-            Self::read(Self::stored().try_update_value(|state| state.posted.take()).flatten().as_deref())
+        let state = Self::stored();
+        let posted =
+            state.with_value(|state| state.posted.as_deref().map(|posted| serde_json::from_slice(posted.as_bytes())));
+        let posted: Posted = posted?.ok().filter(|posted: &Posted| posted.intent == intent)?;
+        if cfg!(not(feature = "ssr")) {
+            state.update_value(|state| state.posted = None);
         }
+        Some(posted)
     }
 
-    fn read(posted: Option<&str>) -> Option<Posted> {
-        serde_json::from_slice(posted?.as_bytes()).ok()
+    /// Why the button that was pressed without JavaScript did not do all that it says.
+    pub(crate) fn take_refused() -> Option<String> {
+        let state = Self::stored();
+        if cfg!(feature = "ssr") {
+            state.with_value(|state| state.refused.clone())
+        } else {
+            state.try_update_value(|state| state.refused.take()).flatten()
+        }
     }
 }

@@ -48,7 +48,7 @@ pub fn OutcomePanel(
             let ahead = Date::parse(&due) - Date::now();
             let scheduled = ahead > LOOK_AT_SCHEDULED.as_secs_f64() * 1_000.0;
             let look = move || {
-                renew.run(());
+                renew.begin();
                 looks.update(|looks| *looks += 1);
             };
             if let Ok(timer) = set_timeout_with_handle(look, if scheduled { LOOK_AT_SCHEDULED } else { LOOK }) {

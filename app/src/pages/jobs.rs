@@ -6,9 +6,10 @@ use server::model::{EventFilter, Job, JobAction, JobState};
 
 use super::events::{events_path, url_of};
 use super::{FailurePage, Loading};
-use crate::components::{Kind, PageHeading, StatusBadge, SubmitButton, Tone, When, grouped};
+use crate::PageState;
+use crate::components::{Alert, Kind, PageHeading, StatusBadge, SubmitButton, Tone, When, grouped};
 use crate::live::{Live, LiveSwitch};
-use crate::load::load_live;
+use crate::load::{Renewal, load_live};
 
 /// Where a project's bulk jobs are.
 pub fn jobs_path(project: &str) -> String {
@@ -20,14 +21,16 @@ pub fn jobs_path(project: &str) -> String {
 pub fn JobsPage() -> impl IntoView {
     let params = use_params_map();
     let project = Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default()));
-    let (jobs, changed) = load_live(move || project.get(), load_jobs);
-    let live = Live::follow(project, changed);
+    let (jobs, renewal) = load_live(move || project.get(), load_jobs);
+    let live = Live::follow(project, renewal.on_change());
+    let stopping = Stopping { failure: RwSignal::new(PageState::take_refused()), renewal };
     view! {
         <Title text="Bulk jobs"/>
+        <div class="refused"><Alert message=stopping.failure/></div>
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
                 match jobs.await {
-                    Ok(jobs) => view! { <Content project=project.get_untracked() jobs=jobs live=live changed=changed/> }.into_any(),
+                    Ok(jobs) => view! { <Content project=project.get_untracked() jobs=jobs live=live stopping=stopping/> }.into_any(),
                     Err(failure) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
             })}
@@ -35,8 +38,15 @@ pub fn JobsPage() -> impl IntoView {
     }
 }
 
+/// What becomes of stopping a job: why it could not be done, and a look at the jobs as they are then.
+#[derive(Clone, Copy)]
+struct Stopping {
+    failure: RwSignal<Option<String>>,
+    renewal: Renewal,
+}
+
 #[component]
-fn Content(project: String, jobs: Vec<Job>, live: Live, changed: Callback<()>) -> impl IntoView {
+fn Content(project: String, jobs: Vec<Job>, live: Live, stopping: Stopping) -> impl IntoView {
     let above = vec![("Events".into(), events_path(&project))];
     let list = if jobs.is_empty() {
         view! {
@@ -46,7 +56,7 @@ fn Content(project: String, jobs: Vec<Job>, live: Live, changed: Callback<()>) -
         }
         .into_any()
     } else {
-        let item = |job| view! { <JobItem project=project.clone() job=job changed=changed/> };
+        let item = |job| view! { <JobItem project=project.clone() job=job stopping=stopping/> };
         view! { <ul class="ruled overflow-hidden rounded-lg border border-line bg-surface" data-testid="jobs">{jobs.into_iter().map(item).collect_view()}</ul> }
             .into_any()
     };
@@ -57,7 +67,7 @@ fn Content(project: String, jobs: Vec<Job>, live: Live, changed: Callback<()>) -
 }
 
 #[component]
-fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
+fn JobItem(project: String, job: Job, stopping: Stopping) -> impl IntoView {
     let (tone, state) = match job.state {
         JobState::Running => (Tone::Waiting, "running"),
         JobState::Finished => (Tone::Good, "finished"),
@@ -80,7 +90,7 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
     };
     let rate = job.rate.map(|rate| format!(", at most {rate} a second"));
     let stop = (job.state == JobState::Running)
-        .then(|| view! { <Stop project=project.clone() job=job.id.clone() changed=changed/> });
+        .then(|| view! { <Stop project=project.clone() job=job.id.clone() stopping=stopping/> });
     view! {
         <li class="flex flex-col gap-2 px-4 py-3 text-sm">
             <div class="flex flex-wrap items-center gap-x-3 gap-y-1">
@@ -97,17 +107,18 @@ fn JobItem(project: String, job: Job, changed: Callback<()>) -> impl IntoView {
 }
 
 #[component]
-fn Stop(project: String, job: String, changed: Callback<()>) -> impl IntoView {
+fn Stop(project: String, job: String, stopping: Stopping) -> impl IntoView {
     let path = jobs_path(&project);
     let id = job.clone();
     let stop = Action::new(move |(): &()| cancel_job(project.clone(), job.clone()));
     Effect::new(move |_| {
-        if stop.value().with(Option::is_some) {
-            changed.run(());
+        if let Some(stopped) = stop.value().get() {
+            stopping.failure.set(stopped.err().map(|failure| failure.message));
+            stopping.renewal.begin();
         }
     });
     view! {
-        <form method="post" action=path on:submit=move |event| { event.prevent_default(); stop.dispatch(()); }>
+        <form method="post" action=path on:submit=move |event| { event.prevent_default(); drop(stop.dispatch(())); }>
             <input type="hidden" name="intent" value="stop"/>
             <input type="hidden" name="job" value=id/>
             <SubmitButton kind=Kind::Plain text="Stop" pending=stop.pending()/>

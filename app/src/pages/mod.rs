@@ -10,6 +10,7 @@ mod settings;
 mod triggers;
 
 use event::EventPage;
+pub use event::said;
 use events::EventsPage;
 pub use events::events_path;
 use jobs::JobsPage;

@@ -76,7 +76,7 @@ fn ProjectList(projects: Vec<Project>) -> impl IntoView {
 
 #[component]
 fn AddProject() -> impl IntoView {
-    let Posted { project, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
+    let Posted { project, errors, failure, .. } = PageState::posted_by("create").unwrap_or_default();
     let form = project.unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);

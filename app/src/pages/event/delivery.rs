@@ -1,7 +1,7 @@
 use leptos::prelude::*;
-use server::model::{Attempt, DeliveryDetail, DeliveryStatus, Request, Run};
+use server::model::{Attempt, DeliveryDetail, DeliveryStatus, JobAction, Request, Run};
 
-use super::act::{Act, Action};
+use super::act::{Act, Acts};
 use crate::components::words::{course, milliseconds, standing};
 use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, WaitView, When};
 
@@ -9,20 +9,19 @@ use crate::components::{HeaderList, ResponseView, StatusBadge, Tone, WaitView, W
 #[component]
 pub fn DeliverySection(
     project: String,
-    event: String,
+    /// The event's page.
+    path: String,
     delivery: DeliveryDetail,
-    changed: Callback<()>,
+    acts: Acts,
 ) -> impl IntoView {
     let DeliveryDetail { trigger, deleted, status, request, wait, runs } = delivery;
     let told = standing(status, runs.last().is_some_and(|run| !run.attempts.is_empty()));
-    let action = match status {
-        DeliveryStatus::Pending => Some((Action::Cancel, "Cancel")),
-        _ if deleted => None,
-        _ => Some((Action::Redeliver, "Redeliver")),
+    let pending = status == DeliveryStatus::Pending;
+    let act = |action, text, possible| {
+        view! { <Act path=path.clone() trigger=Some(trigger.clone()) action=action text=text possible=possible acts=acts/> }
     };
-    let act = action.map(|(action, text)| {
-        view! { <Act project=project.clone() event=event trigger=Some(trigger.clone()) action=action text=text changed=changed/> }
-    });
+    let cancel = (pending || !deleted).then(|| act(JobAction::Cancel, "Cancel", pending));
+    let redeliver = (!deleted).then(|| act(JobAction::Redeliver, "Redeliver", !pending));
     let name = if deleted {
         view! { <span class="min-w-0 font-medium text-ink anywhere">{trigger.clone()}</span> <span class="text-xs text-soft">"deleted"</span> }.into_any()
     } else {
@@ -43,7 +42,7 @@ pub fn DeliverySection(
             <header class="flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2.5 text-sm">
                 <StatusBadge tone=Tone::from(status) text=told/>
                 {name}
-                <span class="ml-auto">{act}</span>
+                <span class="ml-auto flex gap-1.5">{cancel} {redeliver}</span>
             </header>
             <div class="flex flex-col gap-3 px-4 py-3 text-sm">
                 {wait.map(|wait| view! { <WaitView wait=wait/> })}

@@ -8,14 +8,15 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use server::functions::load_event;
 use server::model::json::indent;
-use server::model::{DeliveryStatus, EventDetail};
+use server::model::{DeliveryStatus, EventDetail, JobAction};
 
 use super::events::{EventBadge, events_path};
 use super::{FailurePage, Loading};
-use crate::components::{ButtonLink, CopyBlock, Kind, PageHeading, When};
+use crate::components::{Alert, ButtonLink, CopyBlock, Kind, PageHeading, When};
 use crate::live::{Live, LiveSwitch};
 use crate::load::load_live;
-use act::{Act, Action};
+pub use act::said;
+use act::{Act, Acts};
 use delivery::DeliverySection;
 
 /// The page.
@@ -25,14 +26,23 @@ pub fn EventPage() -> impl IntoView {
     let of_url =
         move |name: &'static str| Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default()));
     let (project, id) = (of_url("project"), of_url("id"));
-    let (event, changed) = load_live(move || (project.get(), id.get()), |(project, id)| load_event(project, id));
-    let live = Live::follow(project, changed);
+    let (event, renewal) = load_live(move || (project.get(), id.get()), |(project, id)| load_event(project, id));
+    let concerns = move |told: &str| {
+        event.with_untracked(|event| match event {
+            Some(Ok(event)) => told.contains(&event.summary.id),
+            _ => true,
+        })
+    };
+    let live = Live::follow_some(project, concerns, renewal.on_change());
+    let acts = Acts::new(project, id, renewal);
     view! {
         <Title text=move || format!("Event {}", id.get())/>
+        <p role="status" class="said">{acts.said}</p>
+        <div class="refused"><Alert message=acts.failure/></div>
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
                 match event.await {
-                    Ok(event) => view! { <Content project=project.get_untracked() event=event live=live changed=changed/> }.into_any(),
+                    Ok(event) => view! { <Content project=project.get_untracked() event=event live=live acts=acts/> }.into_any(),
                     Err(failure) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
             })}
@@ -41,7 +51,7 @@ pub fn EventPage() -> impl IntoView {
 }
 
 #[component]
-fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()>) -> impl IntoView {
+fn Content(project: String, event: EventDetail, live: Live, acts: Acts) -> impl IntoView {
     let EventDetail { summary, cloud_event, deliveries } = event;
     let path = format!("{}/{}", events_path(&project), summary.id);
     let above = vec![("Events".into(), events_path(&project))];
@@ -54,13 +64,18 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
         let href = format!("/projects/{project}/event-triggers?trigger={}&from={}", delivery.trigger, summary.id);
         view! { <ButtonLink href=href kind=Kind::Plain>"Edit and send"</ButtonLink> }
     });
-    let act = StoredValue::new((project.clone(), summary.id.clone()));
-    let button = move |action: Action, shown: bool, text: &'static str| {
-        shown.then(|| {
-            let (project, id) = act.get_value();
-            view! { <Act project=project event=id trigger=None action=action text=text changed=changed/> }
-        })
+    let button = |action, text, possible| {
+        view! { <Act path=path.clone() trigger=None action=action text=text possible=possible acts=acts/> }
     };
+    let redeliver = if deliveries.is_empty() {
+        "Deliver"
+    } else if several {
+        "Redeliver all"
+    } else {
+        "Redeliver"
+    };
+    let buttons =
+        view! { {button(JobAction::Cancel, "Cancel", waits)} {button(JobAction::Redeliver, redeliver, redeliverable)} };
     let sections = if deliveries.is_empty() {
         view! {
             <p class="rounded-lg border border-line bg-surface px-4 py-6 text-sm text-soft">
@@ -70,7 +85,7 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
         .into_any()
     } else {
         let section = |delivery| {
-            view! { <DeliverySection project=project.clone() event=summary.id.clone() delivery=delivery changed=changed/> }
+            view! { <DeliverySection project=project.clone() path=path.clone() delivery=delivery acts=acts/> }
         };
         deliveries.into_iter().map(section).collect_view().into_any()
     };
@@ -78,8 +93,7 @@ fn Content(project: String, event: EventDetail, live: Live, changed: Callback<()
         <PageHeading title=summary.event_type.clone() above=above>
             <LiveSwitch live=live/>
             {again}
-            {button(Action::Cancel, waits, "Cancel")}
-            {button(Action::Redeliver, redeliverable, if !ended { "Deliver" } else if several { "Redeliver all" } else { "Redeliver" })}
+            {buttons}
         </PageHeading>
         <dl class="mb-5 grid grid-cols-2 lg:grid-cols-4 gap-x-6 gap-y-3 rounded-lg border border-line bg-surface px-4 py-3 text-sm">
             <Fact name="Status"><EventBadge status=summary.status/></Fact>

@@ -13,7 +13,7 @@ use crate::{PageState, Posted};
 /// Counts what a filter matches, and starts a job that redelivers or cancels it.
 #[component]
 pub fn BulkDialog(project: String, action: JobAction, filter: EventFilter) -> impl IntoView {
-    let Posted { job, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
+    let Posted { job, errors, failure, .. } = PageState::posted_by(action.as_str()).unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);
     let back = url_of(&project, &filter, &[]);

@@ -11,7 +11,7 @@ use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton, Toasts};
 /// Asks before a trigger is deleted.
 #[component]
 pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) -> impl IntoView {
-    let failure = RwSignal::new(PageState::take_posted().and_then(|posted| posted.failure));
+    let failure = RwSignal::new(PageState::posted_by("delete").and_then(|posted| posted.failure));
     let path = page_path(&project);
     let navigate = use_navigate();
     let toasts = Toasts::here();

@@ -19,7 +19,7 @@ pub fn EditDialog(
     defaults: TriggerDefaults,
     changed: Callback<()>,
 ) -> impl IntoView {
-    let Posted { trigger: posted, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
+    let Posted { trigger: posted, errors, failure, .. } = PageState::posted_by("save").unwrap_or_default();
     let start = || existing.as_ref().map_or_else(|| TriggerForm::of_new(defaults), TriggerForm::from);
     let form = posted.unwrap_or_else(start);
     let existing = existing.map(|trigger| trigger.name);

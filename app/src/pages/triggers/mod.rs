@@ -17,7 +17,8 @@ use server::model::{Overview as Figures, Range, Trigger, TriggerHealth, Triggers
 
 use super::on_demand::{trigger_dialog, when_loaded};
 use super::{FailurePage, Loading};
-use crate::components::{ButtonLink, Kind, PageHeading, Section};
+use crate::PageState;
+use crate::components::{Alert, ButtonLink, Kind, PageHeading, Section};
 use crate::live::{Live, LiveSwitch};
 use crate::load::{Loaded, load, load_live, renew_with};
 pub use dialogs::{Open, OpenDialog};
@@ -49,8 +50,10 @@ pub fn TriggersPage() -> impl IntoView {
     let (figures, renew): (Figured, _) =
         load_live(move || (project.get(), range.get()), |(project, range)| load_figures(project, range));
     let live = Live::follow(project, renew_with(renew, page));
+    let failure = RwSignal::new(PageState::take_refused());
     view! {
         <Title text="Event Triggers"/>
+        <div class="refused"><Alert message=failure/></div>
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
                 match page.await {

@@ -20,7 +20,7 @@ const FORM: &str = "send-event";
 /// The form that sends an event, and below it what came of it.
 #[component]
 pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
-    let Posted { event: typed, errors, failure, .. } = PageState::take_posted().unwrap_or_default();
+    let Posted { event: typed, errors, failure, .. } = PageState::posted_by("send").unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);
     let path = page_path(&project);
