@@ -17,7 +17,7 @@ use server::model::{DefaultsForm, EventFilter, EventForm, JobAction, JobForm, Pr
 
 use crate::Posted;
 use crate::page_state::Refused;
-use crate::pages::{events_path, jobs_path, said};
+use crate::pages::{events_path, jobs_path, said, triggers_url};
 use crate::shell::shell;
 use crate::theme::{self, Theme};
 
@@ -99,7 +99,8 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
     };
     let (name, intent) = (values.get("name"), values.get("intent"));
     let mut posted = Posted { intent: intent.to_owned(), ..Posted::default() };
-    let mut target = format!("/projects/{project}/event-triggers");
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let mut target = triggers_url(&project, &query, &[]);
     let done = match intent {
         "save" => {
             let form: TriggerForm = values.parse();
@@ -117,8 +118,9 @@ async fn triggers(State(eventing): State<Eventing>, Path(project): Path<String>,
             let form: EventForm = values.parse();
             let sent = eventing.send_event(&project, name, &form).await;
             if let Ok(queued) = &sent {
-                let sync = if form.synchronous.is_some() { "&sync" } else { "" };
-                target = format!("{target}?trigger={name}&event={}{sync}", queued.event_id);
+                let sync = form.synchronous.is_some().then_some(("sync", ""));
+                let shown = [("trigger", name), ("event", &queued.event_id)].into_iter().chain(sync);
+                target = triggers_url(&project, &query, &shown.collect::<Vec<_>>());
             }
             posted.event = Some(form);
             sent.map(drop)

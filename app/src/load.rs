@@ -1,6 +1,7 @@
 //! How pages load what they show.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use leptos::prelude::*;
@@ -85,6 +86,22 @@ where
         })
     };
     (loaded, Renewal(Callback::new(look)))
+}
+
+/// Calls back for whoever calls it, but once for all calls within a time, and at its end.
+pub fn seldom(callback: Callback<()>, within: Duration) -> Callback<()> {
+    let due = StoredValue::new(false);
+    Callback::new(move |()| {
+        if due.try_update_value(|due| std::mem::replace(due, true)) == Some(false) {
+            let call = move || {
+                // The page may have been left.
+                if due.try_set_value(false).is_none() {
+                    callback.run(());
+                }
+            };
+            set_timeout(call, within);
+        }
+    })
 }
 
 /// Looks again at what changes by itself, and loads again what could not be loaded beside it.

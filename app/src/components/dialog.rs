@@ -1,6 +1,9 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
+use server::functions::Failure;
+
+use super::{Alert, ButtonLink, Kind};
 
 /// A dialog that the URL opens and a link closes. Without JavaScript it is a panel over the page; with it, a modal dialog
 /// that keeps the focus and closes with Escape.
@@ -49,5 +52,20 @@ pub fn Dialog(
             </div>
             <div class="px-5 py-4">{children()}</div>
         </dialog>
+    }
+}
+
+/// A dialog whose content could not be loaded.
+#[component]
+pub fn FailureDialog(
+    failure: Failure,
+    /// Where closing leads.
+    close: String,
+) -> impl IntoView {
+    view! {
+        <Dialog title="This cannot be shown" close=close.clone()>
+            <Alert message=Some(failure.message)/>
+            <div class="mt-4 flex justify-end"><ButtonLink href=close kind=Kind::Plain>"Close"</ButtonLink></div>
+        </Dialog>
     }
 }

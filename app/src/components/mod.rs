@@ -25,7 +25,7 @@ pub mod words;
 pub use alert::Alert;
 pub use button::{ButtonLink, Kind, SmallButton, SubmitButton};
 pub use copy::CopyBlock;
-pub use dialog::Dialog;
+pub use dialog::{Dialog, FailureDialog};
 pub use field::{Field, Note, error_besides, error_of};
 pub use headers::HeaderList;
 pub use json_editor::JsonEditor;

@@ -19,6 +19,7 @@ pub use not_found::NotFound;
 use projects::ProjectsPage;
 use settings::SettingsPage;
 use triggers::TriggersPage;
+pub use triggers::triggers_url;
 
 use leptos::prelude::*;
 use leptos_meta::Title;

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use leptos_router::LazyRoute;
 use leptos_router::hooks::use_location;
-use server::model::{EventFilter, JobAction, TriggersPage as TriggersOf};
+use server::model::{EventFilter, JobAction};
 
 use super::events::BulkDialog;
 use super::triggers::{Open, OpenDialog};
@@ -72,8 +72,8 @@ route!(EventRoute, event, EventPage);
 route!(SettingsRoute, settings, SettingsPage);
 // One part, since they have the most in common.
 view_of!(
-    dialogs: trigger_dialog(open: Open, page: TriggersOf, changed: Callback<()>),
-    view! { <OpenDialog open=open page=page changed=changed/> }
+    dialogs: trigger_dialog(project: String, open: Open, changed: Callback<()>),
+    view! { <OpenDialog project=project open=open changed=changed/> }
 );
 view_of!(
     dialogs: bulk_dialog(project: String, action: JobAction, filter: EventFilter),
@@ -129,7 +129,7 @@ pub async fn load(path: &str, query: &str) -> Result<(), SplitLoaderError> {
 /// The server has been upgraded since the browser loaded its code, or is out of reach: what it sends next stands alone.
 fn load_whole_page() -> AnyView {
     let location = use_location();
-    let address = location.pathname.get_untracked() + &location.query.with_untracked(|query| query.to_query_string());
+    let address = format!("{}?{}", location.pathname.get_untracked(), location.search.get_untracked());
     window().location().set_href(&address).ok();
     view! { <Loading/> }.into_any()
 }

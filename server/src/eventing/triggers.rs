@@ -117,6 +117,7 @@ impl Eventing {
             return Err(Error::field("name", format!("There is a trigger {} in this project already.", row.name)));
         }
         self.engine.look_now();
+        self.engine.renewed(project_row.id);
         Ok(row.name)
     }
 
@@ -142,6 +143,7 @@ impl Eventing {
             };
             if saved {
                 self.engine.look_now();
+                self.engine.renewed(project_row.id);
                 return Ok(trigger(row));
             }
         }
@@ -155,6 +157,7 @@ impl Eventing {
             return Err(unknown_trigger(project, name));
         }
         self.engine.look_now();
+        self.engine.renewed(row.id);
         Ok(())
     }
 
@@ -163,6 +166,7 @@ impl Eventing {
         let row = self.find_project(project).await?;
         let in_flight =
             self.store().delete_trigger(row.id, name).await?.ok_or_else(|| unknown_trigger(project, name))?;
+        self.engine.renewed(row.id);
         if in_flight {
             // They end as they do; what one of them leaves to be tried again is cancelled then. Should this node go, another
             // one's housekeeping does it.

@@ -1,17 +1,35 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use server::functions::delete_project;
-use server::model::{Overview, Project, ProjectForm};
+use server::functions::{delete_project, load_settings};
+use server::model::{Overview, ProjectForm, ProjectSettings};
 
 use crate::components::words::counted;
 use crate::components::{
-    Alert, ButtonLink, Dialog, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted, submit,
+    Alert, ButtonLink, Dialog, FailureDialog, Field, Kind, Section, SubmitButton, Toasts, error_of, on_submitted,
+    submit,
 };
+use crate::load::load;
 use crate::{PageState, Posted};
 
-/// Asks before a project is deleted: its name has to be typed.
+/// Asks before a project is deleted: its name has to be typed. It tells what the project holds when it is opened.
 #[component]
-pub fn DeleteDialog(project: Project, pending: u64) -> impl IntoView {
+pub fn DeleteDialog(project: String) -> impl IntoView {
+    let path = Section::Settings.path(&project);
+    let settings = load(|| (), move |()| load_settings(project.clone()));
+    move || {
+        let path = path.clone();
+        Suspend::new(async move {
+            match settings.await {
+                Ok(settings) => view! { <LoadedDialog settings=settings/> }.into_any(),
+                Err(failure) => view! { <FailureDialog failure=failure close=path/> }.into_any(),
+            }
+        })
+    }
+}
+
+#[component]
+fn LoadedDialog(settings: ProjectSettings) -> impl IntoView {
+    let ProjectSettings { project, pending, .. } = settings;
     let Posted { project: typed, errors, failure, .. } = PageState::posted_by("delete").unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);

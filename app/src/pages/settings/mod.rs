@@ -31,26 +31,17 @@ pub fn SettingsPage() -> impl IntoView {
         <Transition fallback=Loading>
             {move || Suspend::new(async move {
                 match settings.await {
-                    Ok(settings) => {
-                        let shown = StoredValue::new(settings.clone());
-                        let renamed = Callback::new(move |title| shown.update_value(|shown| shown.project.title = title));
-                        view! {
-                            <Content settings=settings renamed=renamed/>
-                            <Show when=move || deleting.get()>
-                                {shown.with_value(|settings| view! { <DeleteDialog project=settings.project.clone() pending=settings.pending/> })}
-                            </Show>
-                        }
-                            .into_any()
-                    }
+                    Ok(settings) => view! { <Content settings=settings/> }.into_any(),
                     Err(failure) => view! { <FailurePage failure=failure/> }.into_any(),
                 }
             })}
         </Transition>
+        {move || deleting.get().then(|| view! { <DeleteDialog project=project.get()/> })}
     }
 }
 
 #[component]
-fn Content(settings: ProjectSettings, renamed: Callback<String>) -> impl IntoView {
+fn Content(settings: ProjectSettings) -> impl IntoView {
     let ProjectSettings { project, limits, .. } = settings;
     let delete = format!("{}?delete", Section::Settings.path(&project.name));
     view! {
@@ -58,7 +49,7 @@ fn Content(settings: ProjectSettings, renamed: Callback<String>) -> impl IntoVie
         <div class="flex flex-col gap-6">
             <section aria-labelledby="project-heading" class="rounded-lg border border-line bg-surface p-5">
                 <h2 id="project-heading" class="mb-3 text-base font-semibold text-ink">"Project"</h2>
-                <TitleForm name=project.name.clone() title=project.title.clone() renamed=renamed/>
+                <TitleForm name=project.name.clone() title=project.title.clone()/>
             </section>
             <section aria-labelledby="defaults-heading" class="rounded-lg border border-line bg-surface p-5">
                 <h2 id="defaults-heading" class="mb-3 text-base font-semibold text-ink">"Defaults of new triggers"</h2>
@@ -78,7 +69,7 @@ fn Content(settings: ProjectSettings, renamed: Callback<String>) -> impl IntoVie
 
 /// Changes how people read the project's name.
 #[component]
-fn TitleForm(name: String, title: String, renamed: Callback<String>) -> impl IntoView {
+fn TitleForm(name: String, title: String) -> impl IntoView {
     // A refused form of the dialog is not this one's.
     let posted = PageState::posted_by("rename");
     let Posted { project: typed, errors, failure, .. } = posted.unwrap_or_default();
@@ -91,10 +82,7 @@ fn TitleForm(name: String, title: String, renamed: Callback<String>) -> impl Int
         let name = name.clone();
         Action::new(move |form: &ProjectForm| rename_project(name.clone(), form.clone()))
     };
-    on_submitted(rename, errors, failure, move |title| {
-        renamed.run(title);
-        toasts.say("Title saved");
-    });
+    on_submitted(rename, errors, failure, move |_| toasts.say("Title saved"));
     view! {
         <form
             method="post"

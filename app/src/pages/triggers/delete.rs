@@ -3,7 +3,7 @@ use leptos_router::hooks::use_navigate;
 use server::functions::delete_trigger;
 use server::model::Trigger;
 
-use super::page_path;
+use super::url_from_here;
 use crate::PageState;
 use crate::components::words::counted;
 use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton, Toasts};
@@ -12,7 +12,8 @@ use crate::components::{Alert, ButtonLink, Dialog, Kind, SubmitButton, Toasts};
 #[component]
 pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) -> impl IntoView {
     let failure = RwSignal::new(PageState::posted_by("delete").and_then(|posted| posted.failure));
-    let path = page_path(&project);
+    let path = url_from_here(&project, &[]);
+    let action = url_from_here(&project, &[("delete", &trigger.name)]);
     let navigate = use_navigate();
     let toasts = Toasts::here();
     let name = trigger.name;
@@ -35,7 +36,6 @@ pub fn DeleteDialog(project: String, trigger: Trigger, changed: Callback<()>) ->
         1 => " One delivery that waits for it is cancelled.".to_owned(),
         n => format!(" {} deliveries that wait for it are cancelled.", counted(n, Trigger::MOST_COUNTED)),
     };
-    let action = format!("{path}?delete={name}");
     view! {
         <Dialog title="Delete event trigger" close=path.clone()>
             <form

@@ -1,12 +1,14 @@
 use leptos::prelude::*;
-use leptos_router::params::ParamsMap;
+use server::functions::load_triggers;
 use server::model::TriggersPage as Page;
 
 use super::delete::DeleteDialog;
 use super::edit::EditDialog;
-use super::page_path;
 use super::send::SendDialog;
-use crate::components::{ButtonLink, Dialog, Kind};
+use super::url_from_here;
+use crate::components::{ButtonLink, Dialog, FailureDialog, Kind};
+use crate::load::load;
+use crate::query;
 
 /// The open dialog. Which event the send dialog shows is no part of it, so that the form stays as it is meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +23,33 @@ impl Open {
     /// What in a URL's query opens one.
     pub const NAMES: [&str; 4] = ["add", "edit", "delete", "trigger"];
 
-    pub fn of(query: &ParamsMap) -> Option<Self> {
-        let [add, edit, delete, trigger] = Self::NAMES.map(|name| query.get(name));
+    pub fn of(search: &str) -> Option<Self> {
+        let [add, edit, delete, trigger] = Self::NAMES.map(|name| query::value(search, name));
         add.map(|_| Self::Add).or(edit.map(Self::Edit)).or(delete.map(Self::Delete)).or(trigger.map(Self::Send))
     }
 }
 
-/// The dialog that is open.
+/// The dialog that is open, of what the project holds when it is opened: what others have changed since the page was loaded must
+/// not be written back.
 #[component]
-pub fn OpenDialog(open: Open, page: Page, changed: Callback<()>) -> impl IntoView {
+pub fn OpenDialog(project: String, open: Open, changed: Callback<()>) -> impl IntoView {
+    let name = project.clone();
+    let page = load(|| (), move |()| load_triggers(name.clone()));
+    move || {
+        let (project, open) = (project.clone(), open.clone());
+        Suspend::new(async move {
+            match page.await {
+                Ok(page) => view! { <LoadedDialog open=open page=page changed=changed/> }.into_any(),
+                Err(failure) => {
+                    view! { <FailureDialog failure=failure close=url_from_here(&project, &[])/> }.into_any()
+                }
+            }
+        })
+    }
+}
+
+#[component]
+fn LoadedDialog(open: Open, page: Page, changed: Callback<()>) -> impl IntoView {
     let find = |name: &str| page.triggers.iter().find(|trigger| trigger.name == name).cloned();
     let (project, defaults) = (page.project.name.clone(), page.project.defaults);
     let gone = |name: String| view! { <Gone project=page.project.name.clone() name=name/> }.into_any();
@@ -56,7 +76,7 @@ pub fn OpenDialog(open: Open, page: Page, changed: Callback<()>) -> impl IntoVie
 /// The URL names a trigger that does not exist.
 #[component]
 fn Gone(project: String, name: String) -> impl IntoView {
-    let path = page_path(&project);
+    let path = url_from_here(&project, &[]);
     view! {
         <Dialog title="No such trigger" close=path.clone()>
             <p class="text-sm text-soft">{format!("There is no trigger {name:?} in this project; it may have been renamed or deleted.")}</p>

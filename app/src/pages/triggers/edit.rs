@@ -3,7 +3,7 @@ use leptos_router::hooks::use_navigate;
 use server::functions::save_trigger;
 use server::model::{Trigger, TriggerDefaults, TriggerForm};
 
-use super::page_path;
+use super::url_from_here;
 use crate::components::{
     Alert, ButtonLink, Dialog, Field, Kind, Note, SubmitButton, Toasts, error_of, on_submitted, submit,
 };
@@ -25,10 +25,10 @@ pub fn EditDialog(
     let existing = existing.map(|trigger| trigger.name);
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);
-    let path = page_path(&project);
+    let path = url_from_here(&project, &[]);
     let (title, action) = match &existing {
-        Some(name) => (format!("Edit {name}"), format!("{path}?edit={name}")),
-        None => ("Add event trigger".to_owned(), format!("{path}?add")),
+        Some(name) => (format!("Edit {name}"), url_from_here(&project, &[("edit", name)])),
+        None => ("Add event trigger".to_owned(), url_from_here(&project, &[("add", "")])),
     };
     let navigate = use_navigate();
     let toasts = Toasts::here();

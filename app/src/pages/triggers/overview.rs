@@ -1,14 +1,13 @@
 use leptos::prelude::*;
 use server::model::{DeliveryStatus, Overview as Figures, Range, Tally, TriggerHealth};
 
-use super::page_path;
+use super::url_from_here;
 use crate::components::words::counted;
 use crate::components::{Look, Plot, Series, fixed, grouped};
 
 /// How a project does: figures, and plots over time.
 #[component]
 pub fn Overview(project: String, figures: Figures) -> impl IntoView {
-    let path = page_path(&project);
     let chosen = figures.range;
     let ranges = Range::ALL
         .into_iter()
@@ -19,7 +18,7 @@ pub fn Overview(project: String, figures: Figures) -> impl IntoView {
             } else {
                 "inline-flex px-2.5 py-1 rounded-sm text-xs text-soft hover:text-ink"
             };
-            view! { <a href=format!("{path}?range={}", range.as_str()) aria-current=current.then_some("true") class=class>{range.as_str()}</a> }
+            view! { <a href=url_from_here(&project, &[("range", range.as_str())]) aria-current=current.then_some("true") class=class>{range.as_str()}</a> }
         })
         .collect_view();
     let minutes = f64::from(figures.bucket_seconds) / 60.0;

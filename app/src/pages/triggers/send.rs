@@ -1,18 +1,18 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
-use leptos_router::hooks::{use_navigate, use_query_map};
+use leptos_router::hooks::{use_location, use_navigate};
 use server::functions::{earlier_data, send_event};
 use server::model::{EventForm, Trigger, json};
 
-use super::page_path;
 use super::schedule::ScheduleFields;
+use super::{triggers_url, url_from_here};
 use crate::components::{
     Alert, ButtonLink, CopyBlock, Dialog, JsonEditor, Kind, OutcomePanel, SubmitButton, error_of, on_submitted,
     stands_in, submit,
 };
 use crate::load::load;
-use crate::{PageState, Posted, curl};
+use crate::{PageState, Posted, curl, query};
 
 /// The id of the form, for the button that sends again from outside of it.
 const FORM: &str = "send-event";
@@ -23,11 +23,18 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
     let Posted { event: typed, errors, failure, .. } = PageState::posted_by("send").unwrap_or_default();
     let errors = RwSignal::new(errors);
     let failure = RwSignal::new(failure);
-    let path = page_path(&project);
-    let form_path = format!("{path}?trigger={}", trigger.name);
-    let query = use_query_map();
-    let event = Signal::derive(move || query.with(|query| query.get("event")));
-    let synchronous = Signal::derive(move || query.with(|query| query.get("sync").is_some()));
+    let path = url_from_here(&project, &[]);
+    let form_path = url_from_here(&project, &[("trigger", &trigger.name)]);
+    let search = use_location().search;
+    // While the dialog closes, what it shows stays: the address tells of another one by then, or of none.
+    let asked = Memo::new(move |asked: Option<&(Option<String>, bool)>| {
+        search.with(|search| match asked {
+            Some(asked) if query::value(search, "trigger").is_none() => asked.clone(),
+            _ => (query::value(search, "event"), query::value(search, "sync").is_some()),
+        })
+    });
+    let event = Memo::new(move |_| asked.with(|(event, _)| event.clone()));
+    let synchronous = Memo::new(move |_| asked.with(|(_, synchronous)| *synchronous));
     let checked = typed.as_ref().map_or_else(|| synchronous.get_untracked(), |form| form.synchronous.is_some());
 
     let navigate = use_navigate();
@@ -39,18 +46,21 @@ pub fn SendDialog(project: String, trigger: Trigger) -> impl IntoView {
             send_event(project.clone(), name.clone(), form.clone())
         })
     };
-    let after = form_path.clone();
+    let shown_by = StoredValue::new((project.clone(), trigger.name.clone()));
     on_submitted(send, errors, failure, move |queued| {
-        let sync = if waits.get_untracked() { "&sync" } else { "" };
-        let options = NavigateOptions { scroll: false, replace: true, ..Default::default() };
-        navigate(&format!("{after}&event={}{sync}", queued.event_id), options);
+        let sync = waits.get_untracked().then_some(("sync", ""));
+        let url = shown_by.with_value(|(project, trigger)| {
+            let shown = [("trigger", trigger.as_str()), ("event", &queued.event_id)].into_iter().chain(sync);
+            search.with_untracked(|search| triggers_url(project, search, &shown.collect::<Vec<_>>()))
+        });
+        navigate(&url, NavigateOptions { scroll: false, replace: true, ..Default::default() });
     });
     let general = Signal::derive(move || failure.get().or_else(|| error_of(errors, "type").get()));
     let data_error = error_of(errors, "data");
     let previous = {
         let (project, event_type) = (project.clone(), trigger.event_type.clone());
         // Once: what stands in the address later must not overwrite what was typed.
-        let from = query.with_untracked(|query| query.get("from"));
+        let from = search.with_untracked(|search| query::value(search, "from"));
         load(|| (), move |()| earlier_data(project.clone(), event_type.clone(), from.clone()))
     };
     let paused = (!trigger.enabled).then(|| {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use leptos::html;
 use leptos::prelude::*;
 use server::functions::{Failure, set_trigger_enabled};
@@ -6,9 +8,9 @@ use web_sys::wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlElement};
 
 use super::overview::Health;
-use super::{Figured, page_path};
+use super::{Figured, url_from_here};
 use crate::components::words::counted;
-use crate::components::{Alert, ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Toasts, Tone};
+use crate::components::{ButtonLink, CopyBlock, Kind, StatusBadge, SubmitButton, Toasts, Tone};
 use crate::{PageState, curl};
 
 /// The control of the table that had the focus last: its trigger, and its place among the controls of that.
@@ -25,22 +27,37 @@ const CONTROLS: &str = "a, button";
 pub fn TriggersTable(
     page: TriggersPage,
     changed: Callback<()>,
+    /// Why a trigger could not be paused or resumed.
+    failure: RwSignal<Option<String>>,
     figures: Figured,
     last_focused: LastFocused,
 ) -> impl IntoView {
     let body = NodeRef::<html::Tbody>::new();
     let note_focus = move |event: web_sys::FocusEvent| last_focused.set_value(control_of(&event));
-    // The table is made anew after each change; whoever works with keys goes on from where they were, or at its beginning
-    // where that is gone.
+    // Who clicks beside the table has left it.
+    let note_leaving = move |event: web_sys::FocusEvent| {
+        let control = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let look = move || {
+            if is_nowhere(active().as_ref()) && control.is_some_and(|control| control.is_connected()) {
+                _ = last_focused.try_set_value(None);
+            }
+        };
+        set_timeout(look, Duration::ZERO);
+    };
+    // A row tells of another trigger after some changes; whoever works with keys goes on from where they were, or at the
+    // table's beginning where that is gone.
     Effect::new(move |_| {
-        let nowhere = document().active_element().is_none_or(|element| element.tag_name() == "BODY");
-        if let (true, Some(body), Some((trigger, place))) = (nowhere, body.get(), last_focused.get_value()) {
+        let (Some(body), Some((trigger, place))) = (body.get(), last_focused.get_value()) else { return };
+        let active = active();
+        let displaced = active
+            .as_ref()
+            .is_some_and(|active| body.contains(Some(active)) && trigger_of(active).as_ref() != Some(&trigger));
+        if displaced || is_nowhere(active.as_ref()) {
             focus(body.query_selector(&format!("tr[data-trigger={trigger:?}]")), place)
                 .or_else(|| focus(body.query_selector("tr"), 0));
         }
     });
     let project = page.project.name;
-    let failure = RwSignal::new(None);
     let toasts = Toasts::here();
     let switch: Switch = {
         let project = project.clone();
@@ -51,6 +68,7 @@ pub fn TriggersTable(
     };
     Effect::new(move |_| match switch.value().get() {
         Some(Ok(enabled)) => {
+            failure.set(None);
             changed.run(());
             toasts.say(if enabled { "Trigger resumed" } else { "Trigger paused" });
         }
@@ -66,7 +84,6 @@ pub fn TriggersTable(
         })
         .collect_view();
     view! {
-        <Alert message=failure/>
         <div class="overflow-hidden rounded-lg border border-line bg-surface">
             <table class="stacking w-full text-left text-sm">
                 <thead class="border-b border-line bg-sunken text-xs text-soft">
@@ -81,7 +98,7 @@ pub fn TriggersTable(
                         <th scope="col" class="px-4 py-2 text-right font-medium">"Actions"</th>
                     </tr>
                 </thead>
-                <tbody node_ref=body class="ruled" on:focusin=note_focus>{rows}</tbody>
+                <tbody node_ref=body class="ruled" on:focusin=note_focus on:focusout=note_leaving>{rows}</tbody>
             </table>
         </div>
         <details class="mt-5 text-sm">
@@ -91,13 +108,26 @@ pub fn TriggersTable(
     }
 }
 
+fn active() -> Option<Element> {
+    document().active_element()
+}
+
+fn is_nowhere(active: Option<&Element>) -> bool {
+    active.is_none_or(|element| element.tag_name() == "BODY")
+}
+
+/// The trigger in whose row an element is.
+fn trigger_of(element: &Element) -> Option<String> {
+    element.closest("tr").ok().flatten()?.get_attribute("data-trigger")
+}
+
 /// The control that an event is about.
 fn control_of(event: &web_sys::FocusEvent) -> Option<(String, u32)> {
     let control = event.target()?.dyn_into::<Element>().ok()?;
     let row = control.closest("tr").ok().flatten()?;
     let controls = row.query_selector_all(CONTROLS).ok()?;
     let place = (0..controls.length()).find(|place| controls.item(*place).as_ref() == Some(control.as_ref()))?;
-    Some((row.get_attribute("data-trigger")?, place))
+    Some((trigger_of(&control)?, place))
 }
 
 fn focus(row: Result<Option<Element>, JsValue>, place: u32) -> Option<()> {
@@ -108,8 +138,8 @@ fn focus(row: Result<Option<Element>, JsValue>, place: u32) -> Option<()> {
 #[component]
 fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> impl IntoView {
     let sought = StoredValue::new(trigger.name.clone());
-    let path = page_path(&project);
     let name = trigger.name;
+    let url_of = |dialog| url_from_here(&project, &[(dialog, &name)]);
     let enabled = trigger.enabled;
     let switched = name.clone();
     let (verb, intent) = if enabled { ("Pause", "pause") } else { ("Resume", "resume") };
@@ -134,20 +164,19 @@ fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> i
             <td data-label="Retries" class="px-3 py-2.5 text-right text-ink tabular-nums">{trigger.retries}</td>
             <td data-label="Timeout" class="px-3 py-2.5 text-right text-ink whitespace-nowrap tabular-nums">{format!("{} ms", trigger.timeout_ms)}</td>
             <td data-label="Health" class="px-3 py-2.5">
-                <Transition>
-                    {move || Suspend::new(async move {
-                        let health = figures.await.ok().and_then(|(_, all)| all.into_iter().find(|one| sought.with_value(|name| one.trigger == *name)));
-                        view! { <Health health=health/> }
-                    })}
-                </Transition>
+                // No boundary of its own: it would count among what is loaded, in another order on the server than in the browser.
+                {move || Suspend::new(async move {
+                    let health = figures.await.ok().and_then(|(_, all)| all.into_iter().find(|one| sought.with_value(|name| one.trigger == *name)));
+                    view! { <Health health=health/> }
+                })}
             </td>
             <td class="px-4 py-2.5">
                 <div class="flex flex-wrap lg:flex-nowrap justify-end gap-1.5">
-                    <ButtonLink href=format!("{path}?trigger={name}") kind=Kind::Primary label=format!("Trigger {name}")>"Trigger"</ButtonLink>
-                    <ButtonLink href=format!("{path}?edit={name}") kind=Kind::Plain label=format!("Edit {name}")>"Edit"</ButtonLink>
+                    <ButtonLink href=url_of("trigger") kind=Kind::Primary label=format!("Trigger {name}")>"Trigger"</ButtonLink>
+                    <ButtonLink href=url_of("edit") kind=Kind::Plain label=format!("Edit {name}")>"Edit"</ButtonLink>
                     <form
                         method="post"
-                        action=path.clone()
+                        action=url_from_here(&project, &[])
                         on:submit=move |event| {
                             event.prevent_default();
                             switch.dispatch((switched.clone(), !enabled));
@@ -157,7 +186,7 @@ fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> i
                         <input type="hidden" name="name" value=name.clone()/>
                         <SubmitButton kind=Kind::Plain text=verb pending=switch.pending() label=format!("{verb} {name}")/>
                     </form>
-                    <ButtonLink href=format!("{path}?delete={name}") kind=Kind::Plain label=format!("Delete {name}")>"Delete"</ButtonLink>
+                    <ButtonLink href=url_of("delete") kind=Kind::Plain label=format!("Delete {name}")>"Delete"</ButtonLink>
                 </div>
             </td>
         </tr>
@@ -167,7 +196,7 @@ fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> i
 /// A project without triggers.
 #[component]
 pub fn EmptyState(project: String) -> impl IntoView {
-    let add = format!("{}?add", page_path(&project));
+    let add = url_from_here(&project, &[("add", "")]);
     view! {
         <div class="rounded-lg border border-line bg-surface px-6 py-10">
             <div class="mx-auto max-w-2xl text-center">
