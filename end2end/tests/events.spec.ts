@@ -142,7 +142,7 @@ test("an event tells its whole story, and is delivered again", async ({ page, pr
 test.describe("what is unfolded", () => {
   test.use({ foreseen: /status of 503/ });
 
-  test("stays while other events come, and while the server cannot be asked", async ({ page, project, server, webhook }) => {
+  test("stays while the page is renewed, and while the server cannot be asked", async ({ page, project, server, webhook }) => {
     const receiver = await webhook(() => ({ status: 503, body: "no" }));
     await server.trigger(project, "shop", "paid", receiver.url, { retries: 1 });
     const { eventId } = await server.queue(project, { type: "paid", data: {} });
@@ -158,12 +158,79 @@ test.describe("what is unfolded", () => {
     for (const reachable of [true, false]) {
       if (!reachable) await page.route("**/api/event*", (route) => route.fulfill({ status: 503, body: "{}" }));
       const asked = page.waitForResponse((response) => new URL(response.url()).pathname.startsWith("/api/event"));
-      await server.queue(project, { type: "other", data: {} });
+      await server.trigger(project, "other", "other", receiver.url);
       await (await asked).finished();
       await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
       await expect(error).toBeVisible();
     }
   });
+});
+
+test("the page of an event asks for it when it may have changed", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  const { eventId } = await server.queue(project, { type: "t", data: {} });
+  await expect.poll(() => receiver.events.length).toBe(1);
+  let asked = 0;
+  page.on("request", (request) => (asked += Number(new URL(request.url()).pathname.startsWith("/api/event"))));
+  for (const [told, asks] of [
+    [{ ids: ["0198f0c4-0000-7000-8000-000000000000"], more: false }, 0],
+    [{ ids: [eventId], more: false }, 1],
+    [{ ids: [], more: true }, 1],
+  ]) {
+    await page.unroute("**/events/live*");
+    await page.route("**/events/live*", (route) =>
+      route.fulfill({ contentType: "text/event-stream", body: `retry: 600000\nevent: change\ndata: ${JSON.stringify(told)}\n\n` }),
+    );
+    asked = 0;
+    await page.goto(`${eventsPage(project)}/${eventId}`);
+    // The line is at its end, so the message has been there.
+    await expect(page.getByRole("button", { name: "Connection lost" })).toBeVisible();
+    expect(asked, JSON.stringify(told)).toBe(asks);
+  }
+});
+
+test.describe("what is refused", () => {
+  test.use({ foreseen: /status of 500/ });
+
+  test("a second press of a button is not one of what the first has made of it", async ({ page, project, server, webhook }) => {
+    const receiver = await webhook((number) => ({ status: number === 0 ? 500 : 200, delay: number === 0 ? 0 : 2000 }));
+    await server.trigger(project, "shop", "paid", receiver.url, { retries: 0 });
+    const { eventId } = await server.queue(project, { type: "paid", data: {} });
+    await expect.poll(() => receiver.events.length).toBe(1);
+    await page.goto(`${eventsPage(project)}/${eventId}`);
+    await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+    const again = page.getByRole("button", { name: "Redeliver shop" });
+    await expect(again).toBeEnabled();
+    const place = (await again.boundingBox())!;
+    await page.mouse.dblclick(place.x + place.width / 2, place.y + place.height / 2, { delay: 50 });
+    const said = page.getByRole("status").filter({ hasText: "1 delivery is queued again." });
+    await expect(said).toBeVisible();
+    // Its place is its own, and it keeps the focus there.
+    await expect(again).toBeDisabled();
+    await expect(again).toBeFocused();
+    await expect(page.getByRole("button", { name: "Cancel shop" })).toBeEnabled();
+    await page.getByRole("button", { name: "Cancel shop" }).click();
+    await expect(page.getByRole("main").getByRole("alert")).toContainText("An attempt is in flight.");
+    await expect(page.getByRole("heading", { name: /Redelivery 1/ })).toContainText("delivered");
+    await expect(again).toBeEnabled();
+    expect(receiver.events).toHaveLength(2);
+  });
+});
+
+test("what was said of an event stays while it is renewed", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook(() => ({ delay: 2500 }));
+  await server.trigger(project, "busy", "t", receiver.url);
+  await server.trigger(project, "paused", "t", receiver.url, { enabled: false });
+  const { eventId } = await server.queue(project, { type: "t", data: {} });
+  await expect.poll(() => receiver.events.length).toBe(1);
+  await page.goto(`${eventsPage(project)}/${eventId}`);
+  await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  const said = page.getByRole("status").filter({ hasText: "1 delivery is cancelled. busy: An attempt is in flight." });
+  await expect(said).toBeVisible();
+  await expect(page.getByRole("article", { name: "Delivery to busy" })).toContainText("delivered");
+  await expect(said).toBeVisible();
 });
 
 test("an event is edited and sent again as another one", async ({ page, project, server, webhook }) => {
@@ -219,6 +286,94 @@ test("failed events are redelivered in bulk", async ({ page, project, server, we
   await expect.poll(() => receiver.events.length).toBe(10);
 });
 
+test("a bulk job that can do nothing is not on offer", async ({ page, project }) => {
+  for (const [query, why] of [
+    ["status=pending&bulk=redeliver", "What is pending cannot be redelivered"],
+    ["status=delivered&bulk=cancel", "What has ended cannot be cancelled"],
+    ["status=no-trigger&bulk=cancel", "What has ended cannot be cancelled"],
+  ]) {
+    await page.goto(`${eventsPage(project)}?${query}`);
+    const dialog = page.getByRole("dialog");
+    await expect(dialog.getByTestId("bulk-count")).toContainText(why);
+    await expect(dialog.getByRole("link", { name: "Close", exact: true }).last()).toBeVisible();
+    await expect(dialog.getByRole("button")).toHaveCount(0);
+  }
+});
+
+test.describe("a job that has ended", () => {
+  test.use({ foreseen: /status of 500/ });
+
+  test("meanwhile says so when it is stopped", async ({ page, project, server }) => {
+    await server.trigger(project, "one", "t", "http://127.0.0.1:1/", { enabled: false });
+    await server.queue(project, [{ type: "t" }, { type: "t" }, { type: "t" }]);
+    await server.post(`/v1/api/${project}/eventing/jobs`, { action: "cancel", filter: {}, rate: 1 });
+    await page.goto(`${eventsPage(project)}/jobs`);
+    await page.getByRole("button", { name: "Live", exact: true }).click();
+    const ended = async () => JSON.stringify(await (await page.request.get(`/v1/api/${project}/eventing/jobs`)).json());
+    await expect.poll(ended).toContain('"finished"');
+    await page.getByRole("button", { name: "Stop" }).click();
+    await expect(page.getByRole("main").getByRole("alert")).toHaveText("The job has finished already.");
+    await expect(page.getByTestId("jobs")).toContainText("finished");
+  });
+});
+
+test("a filter means what was typed, escapes and all", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  const escaped = await server.queue(project, { type: "t", data: { to: "https%3A%2F%2Fshop" } });
+  const plain = await server.queue(project, { type: "t", data: { to: "https://shop" } });
+  await page.goto(eventsPage(project));
+  await expect(page.getByRole("row", { name: plain.eventId })).toBeVisible();
+  await page.getByLabel("Text in the data").fill("https%3A%2F%2Fshop");
+  await page.getByRole("button", { name: "Filter", exact: true }).click();
+  for (const again of [false, true]) {
+    if (again) await page.reload();
+    await expect(page.getByRole("row", { name: plain.eventId })).toBeHidden();
+    await expect(page.getByRole("row", { name: escaped.eventId })).toBeVisible();
+    await expect(page.getByLabel("Text in the data")).toHaveValue("https%3A%2F%2Fshop");
+  }
+  await page.getByRole("link", { name: "Redeliver…" }).click();
+  await expect(page.getByTestId("bulk-count")).toContainText("1 event matches");
+});
+
+test("the focus stays on its event while others come", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  const first = await server.queue(project, { type: "t", data: 0 });
+  await page.goto(eventsPage(project));
+  await expect(page.getByRole("row", { name: first.eventId })).toContainText("Delivered");
+  await page.getByRole("link", { name: first.eventId }).focus();
+  await server.queue(project, [{ type: "t", data: 1 }, { type: "t", data: 2 }]);
+  await expect(page.getByTestId("events").getByRole("row")).toHaveCount(4);
+  await expect(page.getByRole("link", { name: first.eventId })).toBeFocused();
+});
+
+test("a page that nobody sees has no line to the server, and is renewed when it is seen", async ({ page, project, server, webhook }) => {
+  const receiver = await webhook();
+  await server.trigger(project, "one", "t", receiver.url);
+  const lines = { begun: 0, over: 0 };
+  const isLine = (url: string) => url.includes("/events/live");
+  page.on("request", (request) => (lines.begun += Number(isLine(request.url()))));
+  page.on("requestfailed", (request) => (lines.over += Number(isLine(request.url()))));
+  page.on("requestfinished", (request) => (lines.over += Number(isLine(request.url()))));
+  await page.goto(eventsPage(project));
+  await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+  const see = (hidden: boolean) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    }, hidden);
+  await see(true);
+  await expect.poll(() => lines).toEqual({ begun: 1, over: 1 });
+  const { eventId } = await server.queue(project, { type: "t", data: {} });
+  await expect.poll(() => receiver.events.length).toBe(1);
+  await page.waitForTimeout(1500);
+  await expect(page.getByRole("row", { name: eventId })).toBeHidden();
+  await see(false);
+  await expect(page.getByRole("row", { name: eventId })).toContainText("Delivered");
+  expect(lines.begun).toBe(2);
+});
+
 test("an address that names no event says so", async ({ page, project }) => {
   const answer = await page.request.get(`${eventsPage(project)}/0190a0b0-0000-7000-8000-000000000000`);
   expect(answer.status()).toBe(404);
@@ -249,6 +404,22 @@ test("triggers show their health, are found, and have figures over time", async 
   await expect(page).toHaveURL(/q=IDL/);
   await expect(page.getByRole("row", { name: "healthy" })).toBeHidden();
   await expect(page.getByRole("row", { name: "idle" })).toBeVisible();
+
+  // The search and the range stay while dialogs open and close.
+  await expect(page).toHaveURL(/range=24h/);
+  await page.getByRole("link", { name: "Edit idle" }).click();
+  await page.getByRole("dialog", { name: "Edit idle" }).getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("dialog")).toBeHidden();
+  await expect(page).toHaveURL(/event-triggers\?(q=IDL&range=24h|range=24h&q=IDL)$/);
+  await page.getByRole("link", { name: "7d" }).click();
+  await expect(page.getByRole("link", { name: "7d" })).toHaveAttribute("aria-current", "true");
+  await expect(page.getByRole("row", { name: "healthy" })).toBeHidden();
+  await page.getByLabel("Search triggers").fill("nowhere");
+  await page.getByLabel("Search triggers").press("Enter");
+  await page.getByRole("link", { name: "Show all" }).click();
+  await expect(page).toHaveURL(/event-triggers\?range=7d$/);
+  await expect(page.getByLabel("Search triggers")).toHaveValue("");
+  await expect(page.getByRole("row", { name: "healthy" })).toBeVisible();
 });
 
 test.describe("a server that is away", () => {

@@ -17,6 +17,19 @@ async function type(page: Page, field: Locator, text: string): Promise<void> {
   await page.keyboard.type(text);
 }
 
+test("the skip link leads to the content", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:9/");
+  await page.goto(triggersPage(project));
+  await expect(page.getByRole("button", { name: "Keyboard shortcuts" })).toBeVisible();
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the content" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("main")).toBeFocused();
+  await page.keyboard.press("Tab");
+  const inside = () => page.evaluate(() => document.activeElement?.closest("main") !== null && document.activeElement?.tagName !== "MAIN");
+  expect(await inside()).toBe(true);
+});
+
 test("a trigger is created, tested and mended by keys alone", async ({ page, project, webhook }) => {
   let status = 200;
   const receiver = await webhook(() => ({ status, body: '{"done": true}' }));

@@ -63,6 +63,22 @@ test("a mistake that is made before the code is there shows when it is", async (
   await expect(page.getByLabel("Event Data")).toHaveValue('{\n"a": }');
 });
 
+test.describe("in another time zone", () => {
+  test.use({ timezoneId: "Asia/Tokyo" });
+
+  test("a time that is filled in before the code is there is the reader's own", async ({ page, project, server }) => {
+    await server.trigger(project, "one", "t", "http://127.0.0.1:9/");
+    const arrive = await held(page, /\.wasm/);
+    await page.goto(`${triggersPage(project)}?trigger=one`, { waitUntil: "domcontentloaded" });
+    await page.getByLabel("When").selectOption("At a time");
+    await page.getByLabel("Date and time").fill("2098-01-02T03:04:05");
+    arrive();
+    await expect(page.getByTestId("in-utc")).toContainText("2098-01-01 18:04:05 UTC, in");
+    await page.getByRole("button", { name: "Trigger", exact: true }).click();
+    await expect(page.getByTestId("outcome").getByTitle("2098-01-01 18:04:05 UTC").first()).toBeVisible();
+  });
+});
+
 test.describe("on a phone", () => {
   test.use({ viewport: { width: 412, height: 823 } });
 

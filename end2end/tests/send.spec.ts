@@ -195,6 +195,24 @@ test.describe("in another time zone", () => {
   });
 });
 
+test.describe("where a clock is put forward", () => {
+  test.use({ timezoneId: "Europe/Berlin" });
+
+  test("a time that it leaves out is sent as it is shown", async ({ page, project, server }) => {
+    await server.trigger(project, "one", "t", "http://127.0.0.1:9000/");
+    await page.goto(`${triggersPage(project)}?trigger=one`);
+    const dialog = page.getByRole("dialog", { name: "Trigger one" });
+    await dialog.getByLabel("When").selectOption("At a time");
+    // Clocks go from 2:00 to 3:00 that night.
+    await dialog.getByLabel("Date and time").fill("2035-03-25T02:30:00");
+    await expect(dialog.getByTestId("in-utc")).toContainText("2035-03-25 01:30:00 UTC, in");
+    await dialog.getByRole("button", { name: "Trigger", exact: true }).click();
+    await expect(dialog.getByTestId("outcome").getByTitle("2035-03-25 01:30:00 UTC").first()).toBeVisible();
+    // What ticks there is not read out.
+    await expect(dialog.getByTestId("outcome").locator("time").first()).toHaveAttribute("aria-live", "off");
+  });
+});
+
 test("the result of a synchronous event and the body's tree", async ({ page, project, server, webhook }) => {
   const receiver = await webhook(() => ({ body: '{"response": {"ok": [1, 2]}, "other": {"deep": {"deeper": true}}}' }));
   await server.trigger(project, "one", "t", receiver.url);

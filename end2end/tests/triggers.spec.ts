@@ -139,3 +139,43 @@ test("a webhook that is down shows before a delivery has failed for good", async
   await page.goto(triggersPage(project));
   await expect(page.getByRole("row", { name: "down" })).toContainText(/attempts? failed and (is|are) tried again/);
 });
+
+test("a form starts with what is set now, and keeps what is typed while the page is renewed", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:1/old");
+  await page.goto(triggersPage(project));
+  await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Live", exact: true }).click();
+  await server.trigger(project, "one", "t", "http://127.0.0.1:1/new");
+  await page.getByRole("link", { name: "Edit one" }).click();
+  const dialog = page.getByRole("dialog", { name: "Edit one" });
+  await expect(dialog.getByLabel("Webhook URL")).toHaveValue("http://127.0.0.1:1/new");
+  await dialog.getByLabel("Retries").fill("7");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("row", { name: "one" })).toContainText("http://127.0.0.1:1/new");
+
+  await page.getByRole("button", { name: "Held still" }).click();
+  await expect(page.getByRole("button", { name: "Live", exact: true })).toBeVisible();
+  await page.getByRole("link", { name: "Edit one" }).click();
+  await dialog.getByLabel("Timeout").fill("1234");
+  await server.trigger(project, "one", "t", "http://127.0.0.1:1/newer");
+  await expect(page.locator("tr[data-trigger=one]")).toContainText("http://127.0.0.1:1/newer");
+  await expect(dialog.getByLabel("Timeout")).toHaveValue("1234");
+  await expect(dialog.getByLabel("Timeout")).toBeFocused();
+});
+
+test("how much waits for a paused trigger is renewed", async ({ page, project, server }) => {
+  await server.trigger(project, "one", "t", "http://127.0.0.1:1/", { enabled: false });
+  await page.goto(triggersPage(project));
+  const row = page.getByRole("row", { name: "one" });
+  await expect(row).toContainText("paused");
+  await page.getByRole("link", { name: "Edit one" }).focus();
+  await server.queue(project, [{ type: "t" }, { type: "t" }, { type: "t" }]);
+  await expect(row).toContainText("paused, 3 waiting");
+  await expect(page.getByRole("link", { name: "Edit one" })).toBeFocused();
+  // A row further up moves the others, not the focus.
+  await server.trigger(project, "an-earlier-one", "t", "http://127.0.0.1:1/");
+  await expect(page.getByRole("row", { name: "an-earlier-one" })).toBeVisible();
+  await expect(page.getByRole("link", { name: "Edit one", exact: true })).toBeFocused();
+  await page.getByRole("link", { name: "Delete one" }).click();
+  await expect(page.getByRole("dialog")).toContainText("3 deliveries that wait for it are cancelled.");
+});
