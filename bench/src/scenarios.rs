@@ -123,16 +123,9 @@ pub async fn accept_only(bench: &Bench, report: &mut Report) -> Result<()> {
     setup.stop().await?;
     const TABLE: &str = "From accepting to delivery";
     report.add(TABLE, "accept only (202, durable), 64 clients", rate, PER_SECOND, Bar::None);
-    if let (Some(sql), Some(http)) = (report.value(SQL_ACCEPT), report.value(HTTP)) {
-        let combined = in_series(http, sql);
-        report.add(
-            TABLE,
-            "the same, of pgbench with the batched statement",
-            100.0 * rate / sql,
-            "%",
-            Bar::AtLeast(70.0),
-        );
-        report.add(TABLE, "the same, of that statement and HTTP in series", 100.0 * rate / combined, "%", Bar::None);
+    if let Some(sql) = report.value(SQL_ACCEPT) {
+        let what = "the same, of pgbench with the batched statement";
+        report.add(TABLE, what, 100.0 * rate / sql, "%", Bar::AtLeast(70.0));
     }
     Ok(())
 }
