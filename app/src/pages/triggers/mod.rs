@@ -100,22 +100,26 @@ pub fn TriggersPage() -> impl IntoView {
             {move || {
                 drop(here.read());
                 Suspend::new(async move {
-                    let page = page.await.ok().filter(|page| !page.triggers.is_empty())?;
-                    let overview = match figures.await {
-                        Ok((figures, _)) => view! { <Overview project=page.project.name figures=figures/> }.into_any(),
-                        Err(failure) => view! { <p role="alert" class="mb-5 text-sm text-bad">{failure.message}</p> }.into_any(),
+                    let project = match page.await {
+                        Ok(page) if !page.triggers.is_empty() => page.project.name,
+                        _ => return ().into_any(),
                     };
-                    Some(overview)
+                    match figures.await {
+                        Ok((figures, _)) => view! { <Overview project=project figures=figures/> }.into_any(),
+                        Err(failure) => view! { <p role="alert" class="mb-5 text-sm text-bad">{failure.message}</p> }.into_any(),
+                    }
                 })
             }}
-        </Transition>
-        <Transition>
             {move || {
                 drop(here.read());
                 Suspend::new(async move {
-                    page.await.ok().map(|page| {
-                        view! { <Sought page=page changed=changed failure=failure figures=figures last_focused=last_focused/> }
-                    })
+                    match page.await {
+                        Ok(page) => {
+                            view! { <Sought page=page changed=changed failure=failure figures=figures last_focused=last_focused/> }
+                                .into_any()
+                        }
+                        Err(_) => ().into_any(),
+                    }
                 })
             }}
         </Transition>

@@ -167,7 +167,7 @@ fn Row(project: String, trigger: Trigger, switch: Switch, figures: Figured) -> i
                 // No boundary of its own: it would count among what is loaded, in another order on the server than in the browser.
                 {move || Suspend::new(async move {
                     let health = figures.await.ok().and_then(|(_, all)| all.into_iter().find(|one| sought.with_value(|name| one.trigger == *name)));
-                    view! { <Health health=health/> }
+                    view! { <Health health=health/> }.into_any()
                 })}
             </td>
             <td class="px-4 py-2.5">
