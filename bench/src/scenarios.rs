@@ -401,7 +401,7 @@ async fn throughput_with_backlog(bench: &Bench, load: &Load) -> Result<f64> {
     Ok(bench.deliver(load, 64, bench.scale.time, 1).await?.rate)
 }
 
-/// The plan of a claim as the server runs it: with parameters, and as many of those that wait as it takes are due.
+/// The plan of a claim as the server runs it, with parameters, where some of what waits is due.
 async fn claim_plan(setup: &Setup) -> Result<String> {
     let mut transaction = setup.database.pool.begin().await?;
     for (name, value) in server::store::ENGINE_SETTINGS {
