@@ -218,12 +218,14 @@ async fn who_is_cut_off_by_a_stop_hears_that_the_event_may_be_queued() {
     let database = Database::fresh().await;
     let server = Server::with(&database, &["--grace", "0"]).await;
     server.trigger("one", "t", "http://127.0.0.1:1/", json!({})).await;
+    // From now on its statement is prepared, and sent as a whole.
+    server.queue(&json!({"type": "other"})).await.expect(202);
     let mut busy = database.pool.begin().await.expect("a transaction");
     sqlx::query("lock table queue in exclusive mode").execute(&mut *busy).await.expect("a lock");
     let event = json!({"type": "t"});
     let (answer, ()) = tokio::join!(server.queue(&event), async {
-        let waiting =
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        let waiting = "select count(*) from pg_stat_activity
+                        where wait_event_type = 'Lock' and datname = current_database() and query like '-- Accepts a batch%'";
         eventually("its statement waits", async || (database.count(waiting).await > 0).then_some(())).await;
         server.process.signal(Signal::SIGTERM);
     });
