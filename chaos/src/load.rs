@@ -34,8 +34,10 @@ pub struct Sent {
     pub unavailable: u64,
     /// Answers 429 with `Retry-After`.
     pub limited: u64,
-    /// Connections refused or broken, and answers that did not come: whether such an event is kept is unknown.
+    /// Connections that could not be made, so that nothing was sent.
     pub unreachable: u64,
+    /// Connections that broke, and answers that did not come in time: whether such an event is kept is unknown.
+    pub unanswered: u64,
     /// Answers that nothing excuses.
     pub wrong: Vec<String>,
 }
@@ -84,6 +86,7 @@ impl Load {
         sent.unavailable += other.unavailable;
         sent.limited += other.limited;
         sent.unreachable += other.unreachable;
+        sent.unanswered += other.unanswered;
         sent.wrong.extend(other.wrong);
     }
 
@@ -159,7 +162,8 @@ impl Client {
             Ok((503, true, _)) => sent.unavailable += 1,
             Ok((429, true, _)) => sent.limited += 1,
             Ok((status, _, body)) => sent.wrong.push(format!("{status} {body}")),
-            Err(_) => sent.unreachable += 1,
+            Err(error) if error.is_connect() => sent.unreachable += 1,
+            Err(_) => sent.unanswered += 1,
         }
         false
     }

@@ -339,7 +339,7 @@ impl System {
         let explained = |error: anyhow::Error| anyhow::anyhow!("{error:#}\n{}", self.last_words());
         sent.check(self.has_limit).map_err(explained)?;
         self.database.settled(SETTLING).await.map_err(explained)?;
-        let books = Books::new(&sent.acknowledged, sent.unreachable, &self.triggers, &self.arrivals());
+        let books = Books::new(&sent.acknowledged, sent.unanswered, &self.triggers, &self.arrivals());
         books.check(allowed_duplicates).map_err(explained)?;
         let ids: Vec<_> = sent.acknowledged.iter().map(|event| event.id).collect();
         let kept: i64 = sqlx::query_scalar("select count(*) from events where id = any($1)")

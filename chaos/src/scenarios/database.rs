@@ -87,8 +87,8 @@ async fn restart(context: &Context) -> Result<Findings> {
         refused += sent.unavailable - before;
         ensure!(
             sent.unavailable > before,
-            "no node answered 503 while PostgreSQL was away; {} unreachable, wrong: {:?}; {}",
-            sent.unreachable,
+            "no node answered 503 while PostgreSQL was away; {} unanswered, wrong: {:?}; {}",
+            sent.unanswered,
             sent.wrong.first(),
             system.last_words()
         );

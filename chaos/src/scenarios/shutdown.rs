@@ -115,7 +115,7 @@ async fn roll(context: &Context) -> Result<Findings> {
     let text = format!(
         "{}, 0 duplicates; {} requests went to another node; exit code 0 after {:.1} s at most",
         books.summary(),
-        sent.unreachable + sent.unavailable,
+        sent.unreachable + sent.unanswered + sent.unavailable,
         slowest.as_secs_f64()
     );
     Ok(Findings { rounds: context.rounds(), text })
