@@ -310,13 +310,11 @@ impl Engine {
             self.0.changes.note(*project_id, *event_id);
             if leased.len() < *triggers as usize {
                 // By the database's clock: this node's may be wrong.
-                match Duration::try_from_secs_f64(*due_in) {
-                    Ok(wait) if !wait.is_zero() => {
-                        if let Some(at) = Instant::now().checked_add(wait + store::SPREAD) {
-                            self.0.alarm.ring_at(at);
-                        }
-                    }
-                    _ => self.0.alarm.ring_soon(),
+                let wait = Duration::try_from_secs_f64(*due_in).unwrap_or_default();
+                if wait.is_zero() {
+                    self.0.alarm.ring_soon();
+                } else if let Some(at) = Instant::now().checked_add(wait + store::SPREAD) {
+                    self.0.alarm.ring_at(at);
                 }
             }
             if leased.is_empty() {

@@ -44,6 +44,7 @@ struct AtHand {
 
 struct Idle {
     loan: Loan,
+    /// When its last statement ended.
     since: Instant,
 }
 
@@ -77,6 +78,7 @@ impl fmt::Debug for TimedPool {
 /// otherwise.
 struct Loan {
     connection: PoolConnection<Postgres>,
+    /// When it came from the pool.
     since: Instant,
     limit: Duration,
     is_late: bool,
@@ -125,21 +127,27 @@ impl TimedPool {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
     ) -> Result<(T, (Loan, SemaphorePermit<'_>)), Error> {
-        let patience = self.pool.options().get_acquire_timeout();
-        let turn = tokio::time::timeout(patience, self.at_hand.turns.acquire()).await;
-        let turn = turn.map_err(|_| Error::PoolTimedOut)?.map_err(|_| Error::PoolClosed)?;
-        let mut loan = match self.at_hand.take(self.trusted_idle) {
+        // Waiting for a turn and for a connection share one time.
+        let acquire_timeout = self.pool.options().get_acquire_timeout();
+        let acquired = tokio::time::timeout(acquire_timeout, self.acquire()).await;
+        let (mut loan, turn) = acquired.map_err(|_| Error::PoolTimedOut)??;
+        loan.limit = self.limit;
+        let ended = tokio::time::timeout(self.limit, work(&mut loan.connection)).await;
+        loan.is_late = ended.is_err();
+        let done = ended.map_err(|late| Error::Io(late.into()))??;
+        Ok((done, (loan, turn)))
+    }
+
+    async fn acquire(&self) -> Result<(Loan, SemaphorePermit<'_>), Error> {
+        let turn = self.at_hand.turns.acquire().await.map_err(|_| Error::PoolClosed)?;
+        let loan = match self.at_hand.take(self.trusted_idle) {
             Some(loan) => loan,
             None => {
                 let connection = self.pool.acquire().await?;
                 Loan { connection, since: Instant::now(), limit: self.limit, is_late: false }
             }
         };
-        loan.limit = self.limit;
-        let ended = tokio::time::timeout(self.limit, work(&mut loan.connection)).await;
-        loan.is_late = ended.is_err();
-        let done = ended.map_err(|late| Error::Io(late.into()))??;
-        Ok((done, (loan, turn)))
+        Ok((loan, turn))
     }
 
     /// Closes all connections, those on loan when they come back.
